@@ -1,0 +1,40 @@
+"""Opens AWS clients that talk to a local server and can never reach AWS by accident."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
+
+__all__ = ["open_client"]
+
+
+@asynccontextmanager
+async def open_client(
+    service: str, endpoint_url: str, *, region: str = "us-east-1", config: AioConfig | None = None
+) -> AsyncIterator[Any]:
+    """Open a client of ``service`` at ``endpoint_url`` with dummy credentials.
+
+    Nothing is read from the environment: no profile, no credentials, no proxy. Nothing is retried, so a test
+    sees each answer as it came, unless ``config`` says otherwise.
+    """
+    defaults = AioConfig(
+        connect_timeout=5,
+        read_timeout=30,
+        retries={"total_max_attempts": 1},
+        max_pool_connections=50,
+        proxies={},
+    )
+    # A profile that does not exist on this machine would make the session fail before it is used.
+    # Any: the typed session knows service names as literals only.
+    session: Any = AioSession(session_vars={"profile": (None, None, None, None)})
+    async with session.create_client(
+        service,
+        endpoint_url=endpoint_url,
+        region_name=region,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=defaults.merge(config) if config else defaults,
+    ) as client:
+        yield client
