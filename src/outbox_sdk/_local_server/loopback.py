@@ -49,7 +49,7 @@ class _PortTakenError(Exception):
 def basic_environment(scratch_directory: Path) -> dict[str, str]:
     """Return what a server needs from the environment of this process.
 
-    Search paths are kept, home and temporary files go to ``scratch_directory``, and nothing else is passed on.
+    Search paths are kept, home and temporary files go to ``scratch_directory``; nothing else is passed on.
     """
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     if python_path := os.environ.get("PYTHONPATH"):
