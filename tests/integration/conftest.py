@@ -36,5 +36,5 @@ def moto() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def aws_client() -> Callable[..., AbstractAsyncContextManager[Any]]:
-    """A function that opens clients, as in ``async with aws_client("sns", endpoint_url) as sns``."""
+    """The function that opens a client, given the name of a service and an endpoint URL."""
     return open_client

@@ -98,14 +98,20 @@ def test_server_stops_when_its_parent_is_killed(open_server: OpenServer, tmp_pat
     _eventually(lambda: list(tmp_path.iterdir()) == [])
 
 
-def test_embedded_stacks_run_side_by_side_and_share_nothing() -> None:
+async def test_embedded_stacks_run_side_by_side_and_share_nothing() -> None:
     with server_or_skip(open_embedded_stack()) as first, open_embedded_stack() as second:
-        assert first.endpoint_url != second.endpoint_url
-        assert _accepts(_port(first.endpoint_url))
-        assert _accepts(_port(second.endpoint_url))
+        async with (
+            open_client("sqs", first.endpoint_url) as first_sqs,
+            open_client("sqs", second.endpoint_url) as second_sqs,
+        ):
+            await first_sqs.create_queue(QueueName="orders")
+            in_first, in_second = await first_sqs.list_queues(), await second_sqs.list_queues()
+
+    assert len(in_first["QueueUrls"]) == 1
+    assert "QueueUrls" not in in_second
 
 
-async def test_embedded_stack_reports_the_account_and_region_it_names(tmp_path: Path) -> None:
+async def test_embedded_stack_reports_the_account_and_region_it_names() -> None:
     with server_or_skip(open_embedded_stack()) as stack:
         async with open_client("sts", stack.endpoint_url) as sts:
             identity = await sts.get_caller_identity()
