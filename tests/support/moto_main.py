@@ -1,4 +1,4 @@
-"""Serves Moto on 127.0.0.1 with one lock around the whole application.
+"""Serves Moto on 127.0.0.1 with one lock around the application.
 
 Run by path as ``python moto_main.py PORT``. Moto's own server handles requests in parallel threads, and then
 concurrent transactions lose items and let a condition pass twice.
@@ -21,12 +21,20 @@ if TYPE_CHECKING:
 
 __all__ = ["one_request_at_a_time", "serve"]
 
+# It may wait for seconds, and under the lock nobody could send it what it waits for.
+_LONG_POLL = "AmazonSQS.ReceiveMessage"
+
 
 def one_request_at_a_time(application: "WSGIApplication") -> "WSGIApplication":
-    """Return ``application`` behind a lock that is held until its answer is complete."""
+    """Return ``application`` behind a lock that is held until its answer is complete.
+
+    Receiving from a queue goes past the lock.
+    """
     lock = threading.Lock()
 
     def locked(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ.get("HTTP_X_AMZ_TARGET") == _LONG_POLL:
+            return application(environ, start_response)
         with lock:
             return [b"".join(application(environ, start_response))]
 
