@@ -1,0 +1,178 @@
+"""Every task of the project, each in an environment of its own: `nox -l` lists them.
+
+Versions and dependencies are read from pyproject.toml; requirements/*.txt pins them with hashes.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.sessions = ["test", "lint"]
+nox.options.reuse_venv = "yes"
+# Only interpreters that run are listed below, so one that cannot be found is an error, never a skip.
+nox.options.error_on_missing_interpreters = True
+
+ROOT = Path(__file__).parent
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+FLOOR: str = PYPROJECT["project"]["requires-python"].removeprefix(">=")
+
+# Lock file -> what it pins, in the words of `uv pip compile`. The first one holds nearly everything; the
+# others take its versions, so that what is type-checked and measured is what is tested.
+LOCKS = {
+    "test": ["pyproject.toml", "--all-extras", "--group=test"],
+    "lint": ["pyproject.toml", "--all-extras", "--group=lint"],
+    "demo": ["pyproject.toml", "--extra=cli", "--extra=local", "--group=build"],
+    "bench": ["pyproject.toml", "--group=build"],
+    "lock": ["--group=lock"],
+}
+
+# In pieces, so that this file does not match.
+REGISTRY_HOSTS = re.compile(
+    "|".join(
+        re.escape(".".join(labels))
+        for labels in (
+            ("pypi", "org"),
+            ("pythonhosted", "org"),
+            ("npmjs", "org"),
+            ("npmjs", "com"),
+            ("yarnpkg", "com"),
+            ("anaconda", "org"),
+            ("crates", "io"),
+            ("proxy", "golang", "org"),
+            ("repo1", "maven", "org"),
+            ("repo", "maven", "apache", "org"),
+        )
+    ),
+    re.IGNORECASE,
+)
+INDEX_LINE = re.compile(r"^\s*(-i|-f|--index-url|--extra-index-url|--find-links)\b|://", re.MULTILINE)
+
+
+def candidates(version: str) -> Iterator[Path]:
+    """Where an interpreter of this version may be: the search path, the one running nox, pyenv."""
+    name = f"python{version}"
+    for folder in os.get_exec_path():
+        yield Path(folder, name)
+    if version == running_version():
+        yield Path(sys.base_prefix, "bin", name)
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    yield from sorted(pyenv.glob(f"versions/{version}*/bin/{name}"), reverse=True)
+
+
+def running_version() -> str:
+    """The version of the interpreter that runs nox, as `3.11`."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def runs(interpreter: Path, version: str) -> bool:
+    """Whether it starts and is a final release of that version: a pyenv shim may exist and refuse."""
+    if not interpreter.is_file():
+        return False
+    code = "import sys; print('%d.%d' % sys.version_info[:2], sys.version_info.releaselevel)"
+    answer = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=False)
+    return answer.returncode == 0 and answer.stdout.split() == [version, "final"]
+
+
+def find_interpreters() -> list[str]:
+    """Versions from the floor up that run here, made reachable on the search path for nox to find."""
+    versions = nox.project.python_versions(PYPROJECT, max_version="3.19")
+    found = []
+    for version in versions:
+        interpreter = next((path for path in candidates(version) if runs(path, version)), None)
+        if interpreter is not None:
+            if shutil.which(interpreter.name) != str(interpreter):  # something that does not run is in front
+                os.environ["PATH"] = os.pathsep.join([str(interpreter.parent), os.environ["PATH"]])
+            found.append(version)
+        elif version == running_version():
+            found.append(version)
+    # With none at all, ask for the floor: nox then fails and names it, instead of running nothing.
+    return found or [FLOOR]
+
+
+def install(session: nox.Session, lock: str, *, project: bool = True) -> None:
+    """Install exactly what the lock file names, then the project itself without resolving anything."""
+    session.install("--quiet", "--require-hashes", "-r", f"requirements/{lock}.txt")
+    if project:
+        session.install("--quiet", "--no-deps", "--no-build-isolation", "-e", ".")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the whole path on this machine, from a transaction to a message received: `outbox demo`."""
+    install(session, "demo")
+    session.run("outbox", "demo", *session.posargs)
+
+
+@nox.session(python=find_interpreters())
+def test(session: nox.Session) -> None:
+    """Run the tests and the docstring examples; arguments after `--` go to pytest."""
+    install(session, "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting, types, import contracts and that no file names a package registry."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+    check_no_registry(session)
+
+
+def check_no_registry(session: nox.Session) -> None:
+    """Fail when a file names the host of a package registry, or a lock file says where to download."""
+    list_files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = session.run(*list_files, external=True, silent=True, log=False)
+    problems = []
+    for name in sorted(filter(None, str(listed).split("\0"))):
+        path = ROOT / name
+        if not path.is_file():
+            continue
+        text = path.read_bytes().decode("utf-8", errors="replace")
+        is_lock = path.parent == ROOT / "requirements" and path.suffix == ".txt"
+        for number, line in enumerate(text.splitlines(), start=1):
+            if REGISTRY_HOSTS.search(line) or (is_lock and INDEX_LINE.search(line)):
+                problems.append(f"{name}:{number}: {line.strip()[:100]}")
+        if path.name == "uv.lock":
+            problems.append(f"{name}: the lock files are requirements/*.txt")
+    if problems:
+        rule = "A package registry is configured on a machine, never named in the project:"
+        session.error("\n".join([rule, *problems]))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run the benchmarks, or the one named first after `--` with the arguments that follow."""
+    install(session, "bench")
+    names = sorted(path.stem for path in ROOT.glob("benchmarks/[!_]*.py"))
+    arguments = list(session.posargs)
+    if arguments and arguments[0] in names:
+        names = [arguments.pop(0)]
+    if not names:
+        session.error("There is no benchmark in benchmarks/.")
+    for name in names:
+        session.run("python", "-m", f"benchmarks.{name}", *arguments)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write requirements/*.txt anew from pyproject.toml; `-- --upgrade` also takes newer versions."""
+    install(session, "lock", project=False)
+    first = next(iter(LOCKS))
+    for name, sources in LOCKS.items():
+        session.run(
+            "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header",
+            "--no-emit-index-url", f"--python-version={FLOOR}", f"--output-file=requirements/{name}.txt",
+            *([] if name == first else [f"--constraint=requirements/{first}.txt"]),
+            *sources, *session.posargs,
+            silent=True,
+        )  # fmt: skip
