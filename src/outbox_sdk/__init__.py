@@ -1,0 +1,73 @@
+"""A transactional outbox for DynamoDB: messages written with your data arrive at their SNS topics.
+
+Decisions are pure functions in :mod:`outbox_sdk.core` (no I/O in there), effects are in
+:mod:`outbox_sdk.shell`, and the Lambda handler, the command and the helpers for tests are thin edges around
+both. Importing this package loads no AWS SDK: each name below is loaded when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from outbox_sdk.core.configuration import RelayConfiguration
+    from outbox_sdk.core.errors import (
+        ConfigurationError,
+        InvalidEventError,
+        InvalidMessageError,
+        OutboxError,
+    )
+    from outbox_sdk.core.message import OutboxMessage
+    from outbox_sdk.core.outcome import BatchReport
+    from outbox_sdk.core.table import TableDesign
+    from outbox_sdk.provisioning import create_outbox_table
+    from outbox_sdk.shell.producer import Outbox
+    from outbox_sdk.shell.relay import Relay, open_relay
+    from outbox_sdk.shell.settings import Settings
+    from outbox_sdk.shell.streams import follow_stream
+
+__all__ = [
+    "BatchReport",
+    "ConfigurationError",
+    "InvalidEventError",
+    "InvalidMessageError",
+    "Outbox",
+    "OutboxError",
+    "OutboxMessage",
+    "Relay",
+    "RelayConfiguration",
+    "Settings",
+    "TableDesign",
+    "create_outbox_table",
+    "follow_stream",
+    "open_relay",
+]
+
+_MODULES = {
+    "BatchReport": "outbox_sdk.core.outcome",
+    "ConfigurationError": "outbox_sdk.core.errors",
+    "InvalidEventError": "outbox_sdk.core.errors",
+    "InvalidMessageError": "outbox_sdk.core.errors",
+    "Outbox": "outbox_sdk.shell.producer",
+    "OutboxError": "outbox_sdk.core.errors",
+    "OutboxMessage": "outbox_sdk.core.message",
+    "Relay": "outbox_sdk.shell.relay",
+    "RelayConfiguration": "outbox_sdk.core.configuration",
+    "Settings": "outbox_sdk.shell.settings",
+    "TableDesign": "outbox_sdk.core.table",
+    "create_outbox_table": "outbox_sdk.provisioning",
+    "follow_stream": "outbox_sdk.shell.streams",
+    "open_relay": "outbox_sdk.shell.relay",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,156 @@
+"""What each error of SNS and DynamoDB means for a message: one table, by error code.
+
+Sources: the service models in botocore, and responses recorded from AWS. The codes for what happens on the
+way (``Timeout``, ``ConnectionClosed``, …) are this package's own, given by its adapters.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+
+__all__ = [
+    "SIZE_CODES",
+    "ErrorClass",
+    "classify_entry_error",
+    "classify_request_error",
+    "classify_table_error",
+]
+
+
+class ErrorClass(Enum):
+    """What to do about an error."""
+
+    RETRY = "retry"
+    """It may pass by itself; the outcome may even be unknown. Try again, then report."""
+
+    CONFIGURATION = "configuration"
+    """A person has to mend something outside the message: hold it, report it, alarm."""
+
+    MESSAGE = "message"
+    """The message itself is refused and always will be: park it."""
+
+
+_RETRY = (
+    # throttled
+    "KMSThrottling",
+    "KMSThrottlingException",
+    "LimitExceededException",
+    "ProvisionedThroughputExceeded",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "ReplicatedWriteConflictException",
+    "Throttled",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingError",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    # the service's own trouble
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ServiceUnavailable",
+    # somebody else holds the item
+    "TransactionConflict",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+    # on the way, by this package's adapters
+    "ConnectionClosed",
+    "ConnectionFailed",
+    "MissingFromResponse",
+    "Timeout",
+)
+_CONFIGURATION = (
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "Endpoint",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSecurity",
+    "InvalidSignatureException",
+    "KMSAccessDenied",
+    "KMSAccessDeniedException",
+    "KMSDisabled",
+    "KMSDisabledException",
+    "KMSInvalidState",
+    "KMSInvalidStateException",
+    "KMSNotFound",
+    "KMSNotFoundException",
+    "KMSOptInRequired",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "NoCredentials",
+    "NotFound",
+    "NotFoundException",
+    "OptInRequired",
+    "RequestExpired",
+    "ResourceNotFound",
+    "ResourceNotFoundException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+)
+_MESSAGE = (
+    "BatchRequestTooLong",
+    "EncodingFault",
+    "InvalidBatchEntryId",
+    "InvalidParameter",
+    "InvalidParameterException",
+    "InvalidParameterValue",
+    "InvalidParameterValueException",
+    "ItemCollectionSizeLimitExceeded",
+    "ItemCollectionSizeLimitExceededException",
+    "ParameterValueInvalid",
+    "ValidationError",
+    "ValidationException",
+)
+
+_CLASSES: Mapping[str, ErrorClass] = {
+    **dict.fromkeys(_RETRY, ErrorClass.RETRY),
+    **dict.fromkeys(_CONFIGURATION, ErrorClass.CONFIGURATION),
+    **dict.fromkeys(_MESSAGE, ErrorClass.MESSAGE),
+}
+
+SIZE_CODES = frozenset({"BatchRequestTooLong", "BatchRequestTooLongException"})
+"""SNS found more bytes than this package counted: halve the request rather than single it out."""
+
+
+def classify_entry_error(code: str, *, sender_fault: bool, text: str = "") -> ErrorClass:
+    """Classify one element of ``Failed``. ``SenderFault`` decides only codes that nobody has listed.
+
+    >>> classify_entry_error("KMSThrottling", sender_fault=True)
+    <ErrorClass.RETRY: 'retry'>
+    """
+    return _lookup(code, text) or (ErrorClass.MESSAGE if sender_fault else ErrorClass.RETRY)
+
+
+def classify_request_error(code: str, *, status: int, text: str = "") -> ErrorClass:
+    """Classify a ``PublishBatch`` that failed as a whole; ``status`` is 0 where there was no response.
+
+    An unknown 400 may be one entry's fault, so it counts as the message's, which isolates it first; an
+    unknown 401, 403 or 404 as configuration; anything else as passing.
+    """
+    known = _lookup(code, text)
+    if known is not None:
+        return known
+    if status in (401, 403, 404):
+        return ErrorClass.CONFIGURATION
+    return ErrorClass.MESSAGE if status == 400 else ErrorClass.RETRY
+
+
+def classify_table_error(code: str) -> ErrorClass:
+    """Classify an error of a write or read on the table, of a request or of one statement in it."""
+    return _lookup(code, "") or ErrorClass.RETRY
+
+
+def _lookup(code: str, text: str) -> ErrorClass | None:
+    # SNS answers `InvalidParameter: TopicArn` for an ARN of another Region or account: wiring, and no
+    # fault of the message that happened to be on its way.
+    if code.startswith("InvalidParameter") and "TopicArn" in text:
+        return ErrorClass.CONFIGURATION
+    return _CLASSES.get(code)

@@ -1,0 +1,186 @@
+"""What travels to a topic: the body and the attributes of one message, in one of three envelopes."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, assert_never
+
+import msgspec
+
+from outbox_sdk.core.message import OutboxMessage
+from outbox_sdk.core.routing import Refusal
+from outbox_sdk.core.text import find_text_fault, format_instant, parse_instant
+
+__all__ = [
+    "ENVELOPE_KINDS",
+    "MAX_ATTRIBUTES",
+    "RESERVED_ATTRIBUTES",
+    "TOMODACHI_PROTOCOL_VERSION",
+    "Attribute",
+    "Envelope",
+    "EnvelopeKind",
+    "encode_envelope",
+]
+
+EnvelopeKind = Literal["raw", "cloudevents", "tomodachi"]
+ENVELOPE_KINDS: tuple[EnvelopeKind, ...] = ("raw", "cloudevents", "tomodachi")
+
+MAX_ATTRIBUTES = 10
+"""SQS takes ten with raw delivery; with more, SNS accepts the message and then discards it unseen."""
+
+TOMODACHI_PROTOCOL_VERSION = "tomodachi-json-base--1.0.0"
+
+RESERVED_ATTRIBUTES = frozenset(
+    {"MessageId", "AggregateId", "CorrelationId", "MessageType", "SchemaVersion", "ContentType", "Sequence"}
+)
+"""The attribute names the relay writes; a header may use none of them."""
+
+_ATTRIBUTE_NAME = re.compile(r"(?!(?i:aws|amazon)\.)(?!\.)(?!.*\.\.)[A-Za-z0-9_.-]{1,256}(?<!\.)")
+
+
+class Attribute(msgspec.Struct, frozen=True):
+    """One SNS message attribute; ``kind`` is its ``DataType``."""
+
+    name: str
+    value: str
+    kind: Literal["String", "Number"] = "String"
+
+    @property
+    def size(self) -> int:
+        """Bytes it counts towards the topic's limit: name, type and value in UTF-8."""
+        return len(self.name.encode()) + len(self.kind) + len(self.value.encode())
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """Body and attributes as SNS will carry them."""
+
+    body: str
+    attributes: tuple[Attribute, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes that count towards the topic's message size limit."""
+        return len(self.body.encode()) + sum(attribute.size for attribute in self.attributes)
+
+
+def encode_envelope(message: OutboxMessage, kind: EnvelopeKind, *, source: str) -> Envelope | Refusal:
+    """Wrap a message for its topic. Every envelope carries the message's own id, in an attribute too.
+
+    ``raw`` leaves the body unchanged to the byte. ``cloudevents`` is CloudEvents 1.0 in structured JSON;
+    ``tomodachi`` the ``JsonBase`` envelope of the tomodachi framework. Both carry a JSON body as the text
+    it is (no number passes through a float), any other body as a JSON string. ``source`` names this
+    outbox to consumers.
+
+    Refused are a body that is declared JSON and is not, where the envelope needs it, and attributes that
+    SNS or SQS would not carry.
+    """
+    attributes = _attributes(message)
+    if isinstance(attributes, Refusal):
+        return attributes
+    match kind:
+        case "raw":
+            return Envelope(message.body, attributes)
+        case "cloudevents":
+            document = _cloudevent(message, source)
+        case "tomodachi":
+            document = _tomodachi(message, source)
+        case _:
+            assert_never(kind)
+    if isinstance(document, Refusal):
+        return document
+    return Envelope(msgspec.json.encode(document).decode(), attributes)
+
+
+def _attributes(message: OutboxMessage) -> tuple[Attribute, ...] | Refusal:
+    attributes = [
+        Attribute("MessageId", message.message_id),
+        Attribute("AggregateId", message.aggregate_id),
+    ]
+    for name, value in (
+        ("CorrelationId", message.correlation_id),
+        ("MessageType", message.message_type),
+        ("ContentType", message.content_type),
+    ):
+        if value:  # SNS refuses an empty value, and an absent one says the same
+            attributes.append(Attribute(name, value))
+    for name, number in (("SchemaVersion", message.schema_version), ("Sequence", message.sequence)):
+        if number is not None:
+            attributes.append(Attribute(name, str(number), "Number"))
+    if fault := _header_fault(message.headers):
+        return Refusal(fault)
+    attributes.extend(Attribute(name, value) for name, value in message.headers.items())
+    if len(attributes) > MAX_ATTRIBUTES:
+        return Refusal(f"attributes:{len(attributes)}")
+    for attribute in attributes:
+        if fault := find_text_fault(attribute.value):
+            return Refusal(f"{fault}:{attribute.name}")
+    return tuple(attributes)
+
+
+def _header_fault(headers: Mapping[str, str]) -> str | None:
+    for name, value in headers.items():
+        if name in RESERVED_ATTRIBUTES or _ATTRIBUTE_NAME.fullmatch(name) is None:
+            return "attribute-name"
+        if not value:
+            return f"attribute-empty:{name}"
+    return None
+
+
+def _cloudevent(message: OutboxMessage, source: str) -> dict[str, Any] | Refusal:
+    data = _data(message)
+    if isinstance(data, Refusal):
+        return data
+    created_at = _instant(message)
+    optional = {
+        "time": None if created_at is None else format_instant(created_at),
+        "correlationid": message.correlation_id,
+        "sequence": None if message.sequence is None else str(message.sequence),
+    }
+    return {
+        "specversion": "1.0",
+        "id": message.message_id,
+        "source": source,
+        "type": message.message_type or message.topic,
+        "subject": message.aggregate_id,
+        "partitionkey": message.aggregate_id,
+        "datacontenttype": message.content_type
+        or ("application/json" if isinstance(data, msgspec.Raw) else "text/plain"),
+        **{name: value for name, value in optional.items() if value},
+        "data": data,
+    }
+
+
+def _tomodachi(message: OutboxMessage, source: str) -> dict[str, Any] | Refusal:
+    data = _data(message)
+    if isinstance(data, Refusal):
+        return data
+    created_at = _instant(message)
+    return {
+        "service": {"name": source, "uuid": None},
+        "metadata": {
+            "message_uuid": message.message_id,
+            "protocol_version": TOMODACHI_PROTOCOL_VERSION,
+            "compatible_protocol_versions": ["json_base-wip"],
+            "timestamp": None if created_at is None else created_at.timestamp(),
+            "topic": message.topic,
+            "data_encoding": "raw",
+        },
+        "data": data,
+    }
+
+
+def _instant(message: OutboxMessage) -> Any:
+    return None if message.created_at is None else parse_instant(message.created_at)
+
+
+def _data(message: OutboxMessage) -> msgspec.Raw | str | Refusal:
+    """Give the body for embedding: JSON as the text it is, anything else as a string."""
+    media_type = (message.content_type or "").partition(";")[0].strip().lower()
+    declared = media_type == "application/json" or media_type.endswith("+json")
+    if media_type and not declared:
+        return message.body
+    raw = message.body.encode()
+    try:
+        msgspec.json.decode(raw, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return Refusal("json") if declared else message.body
+    return msgspec.Raw(raw)

@@ -1,0 +1,111 @@
+"""The names things go by: one type for each kind of identifier, and the key that is an item's identity."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any, NewType
+
+import msgspec
+
+__all__ = [
+    "AccountId",
+    "AggregateId",
+    "AttributeValue",
+    "CorrelationId",
+    "Item",
+    "ItemKey",
+    "Marker",
+    "MessageId",
+    "Partition",
+    "Region",
+    "SequenceNumber",
+    "TableName",
+    "TopicArn",
+    "TopicName",
+]
+
+AccountId = NewType("AccountId", str)
+"""Twelve digits."""
+
+AggregateId = NewType("AggregateId", str)
+"""What a message is about; the unit within which order is kept."""
+
+CorrelationId = NewType("CorrelationId", str)
+MessageId = NewType("MessageId", str)
+"""The producer's stable id of a message: consumers deduplicate by it."""
+
+Partition = NewType("Partition", str)
+"""``aws``, ``aws-cn`` or ``aws-us-gov``."""
+
+Region = NewType("Region", str)
+
+SequenceNumber = NewType("SequenceNumber", str)
+"""Digits, verbatim from the stream. Lengths differ, so compare with :func:`int`, never as text."""
+
+TableName = NewType("TableName", str)
+TopicArn = NewType("TopicArn", str)
+TopicName = NewType("TopicName", str)
+"""A logical name as the producer wrote it, before any prefix."""
+
+Marker = NewType("Marker", str)
+"""The value of the item's ``NotDispatched`` attribute: a bucket, ``x``, or ``parked``."""
+
+# DynamoDB's own JSON nests without a bound and mixes types by tag, so `Any` is what it is.
+AttributeValue = Mapping[str, Any]
+"""One attribute as DynamoDB writes it: ``{"S": "text"}``, ``{"N": "1"}``."""
+
+Item = Mapping[str, AttributeValue]
+"""Attributes by name."""
+
+
+class ItemKey(msgspec.Struct, frozen=True):
+    """The table key of an item: its identity everywhere in this package.
+
+    Two items may carry the same ``MessageId`` under two aggregates; they never share a key. The parts are
+    ``(name, type, value)`` in the order of the names, so that equal keys are equal values. A binary part
+    holds base64 text, as Lambda writes it.
+
+    >>> key = ItemKey.from_item({"PK": {"S": "AGGREGATE#1"}, "SK": {"S": "MESSAGE#a"}})
+    >>> key.describe()
+    'PK=AGGREGATE#1 SK=MESSAGE#a'
+    """
+
+    parts: tuple[tuple[str, str, str], ...]
+
+    @classmethod
+    def from_item(cls, keys: Item) -> "ItemKey":
+        """Read a ``Keys`` map as a stream record or a request carries it.
+
+        Raises:
+            ValueError: an attribute is not one string, number or binary value.
+        """
+        parts = []
+        for name in sorted(keys):
+            value = keys[name]
+            if len(value) != 1:
+                raise ValueError(f"key attribute {name} must carry exactly one type, not {len(value)}")
+            ((kind, content),) = value.items()
+            if kind == "B" and isinstance(content, bytes):
+                content = base64.b64encode(content).decode("ascii")
+            if kind not in ("S", "N", "B") or not isinstance(content, str):
+                raise ValueError(f"key attribute {name} must be a string, a number or binary")
+            if not _is_unicode(content):
+                raise ValueError(f"key attribute {name} holds half a surrogate pair")
+            parts.append((name, kind, content))
+        if not parts:
+            raise ValueError("a key has at least one attribute")
+        return cls(tuple(parts))
+
+    def to_item(self) -> dict[str, dict[str, str | bytes]]:
+        """Write the key as AWS clients take it; a binary part becomes bytes."""
+        return {
+            name: {kind: base64.b64decode(value) if kind == "B" else value}
+            for name, kind, value in self.parts
+        }
+
+    def describe(self) -> str:
+        """Name the item in a log or an error."""
+        return " ".join(f"{name}={value}" for name, _, value in self.parts)
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)

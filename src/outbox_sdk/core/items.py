@@ -1,0 +1,250 @@
+"""A message as an item, and an item as a message."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, cast
+from zlib import crc32
+
+import msgspec
+
+from outbox_sdk.core.identifiers import AttributeValue, Item, ItemKey, MessageId
+from outbox_sdk.core.message import OutboxMessage, Poison
+from outbox_sdk.core.table import PARKED, TableDesign
+from outbox_sdk.core.text import find_text_fault
+
+__all__ = ["bucket_of", "decode_item", "encode_item", "is_outstanding", "item_size"]
+
+
+class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    S: str
+
+
+class _OptionalText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    S: str | None = None
+    NULL: bool = False
+
+
+class _OptionalNumber(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    N: str | None = None
+    NULL: bool = False
+
+
+class _OptionalTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    M: dict[str, _Text] | None = None
+    NULL: bool = False
+
+
+class _Image(msgspec.Struct, frozen=True, kw_only=True):
+    """The attributes of an item that the relay reads.
+
+    Strict where a wrong type would publish something wrong; what is only bookkeeping (``created_at``,
+    ``dispatch_count``) is read leniently, for it must never stop a message.
+    """
+
+    not_dispatched: _Text
+    message_id: _Text
+    aggregate_id: _Text
+    topic: _Text
+    body: _Text
+    correlation_id: _OptionalText = _OptionalText()
+    message_type: _OptionalText = _OptionalText()
+    content_type: _OptionalText = _OptionalText()
+    schema_version: _OptionalNumber = _OptionalNumber()
+    sequence: _OptionalNumber = _OptionalNumber()
+    redrive_count: _OptionalNumber = _OptionalNumber()
+    headers: _OptionalTexts = _OptionalTexts()
+    created_at: Any = None
+    dispatch_count: Any = None
+
+
+_TYPES: Mapping[object, type | tuple[type, ...]] = {
+    "S": str,
+    "N": str,
+    "B": (str, bytes),
+    "BOOL": bool,
+    "NULL": bool,
+    "M": dict,
+    "L": list,
+}
+_REQUIRED = ("message_id", "aggregate_id", "topic", "body")
+
+
+@lru_cache(maxsize=32)
+def _image_type(design: TableDesign) -> type[_Image]:
+    """The view of an image under a design's attribute names; built once a design."""
+    # Inherited fields keep their names in msgspec, so the fields are declared anew rather than derived.
+    fields: list[Any] = [
+        (field.name, field.type) if field.required else (field.name, field.type, field.default)
+        for field in msgspec.structs.fields(_Image)
+    ]
+    rename = {name: getattr(design, name) for name in _Image.__struct_fields__}
+    return cast("type[_Image]", msgspec.defstruct("Image", fields, frozen=True, kw_only=True, rename=rename))
+
+
+def bucket_of(message_id: MessageId | str, buckets: int) -> str:
+    """Give the index bucket of a message: two digits, spread evenly over ``buckets`` (1 to 100).
+
+    >>> bucket_of("m-1", 16)
+    '04'
+    """
+    return f"{crc32(message_id.encode()) % buckets:02d}"
+
+
+def is_outstanding(item: Item | None, design: TableDesign) -> bool:
+    """Tell whether an item awaits publishing: its marker is there and is not ``parked``."""
+    return item is not None and design.not_dispatched in item and item[design.not_dispatched] != {"S": PARKED}
+
+
+def decode_item(item: Item, key: ItemKey, design: TableDesign) -> OutboxMessage | Poison:
+    """Type an outstanding item; never raises, whatever the attributes hold.
+
+    ``item`` must carry the marker (:func:`is_outstanding`).
+    """
+    try:
+        image = msgspec.convert(item, _image_type(design))
+        message = OutboxMessage(
+            key=key,
+            marker=item[design.not_dispatched],
+            message_id=cast("Any", image.message_id.S),
+            aggregate_id=cast("Any", image.aggregate_id.S),
+            topic=cast("Any", image.topic.S),
+            body=image.body.S,
+            correlation_id=cast("Any", image.correlation_id.S),
+            created_at=_lenient(image.created_at, "S"),
+            message_type=image.message_type.S,
+            schema_version=_integer(image.schema_version),
+            content_type=image.content_type.S,
+            headers={name: text.S for name, text in (image.headers.M or {}).items()},
+            sequence=_integer(image.sequence),
+            dispatch_count=_lenient_count(image.dispatch_count),
+            redrive_count=_integer(image.redrive_count) or 0,
+        )
+    except (msgspec.ValidationError, ValueError):
+        return _poison(item, key, design, _explain(item, design))
+    fault = _find_fault(message, design)
+    return message if fault is None else _poison(item, key, design, fault)
+
+
+def _find_fault(message: OutboxMessage, design: TableDesign) -> str | None:
+    if not message.body:
+        return "empty"
+    if fault := find_text_fault(message.body):
+        return fault
+    for name in ("message_id", "aggregate_id", "topic"):
+        text: str = getattr(message, name)
+        if not text:
+            return f"missing:{getattr(design, name)}"
+        if fault := find_text_fault(text):
+            return f"{fault}:{getattr(design, name)}"
+    return None
+
+
+def _poison(item: Item, key: ItemKey, design: TableDesign, reason: str) -> Poison:
+    message_id = _lenient(item.get(design.message_id), "S")
+    return Poison(
+        key=key,
+        marker=item[design.not_dispatched],
+        reason=reason,
+        message_id=None if message_id is None else MessageId(message_id),
+    )
+
+
+def _explain(item: Item, design: TableDesign) -> str:
+    """Find the attribute that kept an item from being a message. Slow, and only for poison."""
+    for field in _Image.__struct_fields__:
+        name = getattr(design, field)
+        if name not in item:
+            if field in _REQUIRED:
+                return f"missing:{name}"
+            continue
+        single = {design.not_dispatched: {"S": "x"}, **{getattr(design, f): {"S": "x"} for f in _REQUIRED}}
+        single[name] = cast("Any", item[name])
+        try:
+            image = msgspec.convert(single, _image_type(design))
+        except msgspec.ValidationError:
+            if field in _REQUIRED and item[name] == {"NULL": True}:
+                return f"missing:{name}"
+            return f"type:{name}:{_type_of(item[name])}"
+        number = getattr(image, field)
+        if isinstance(number, _OptionalNumber):
+            try:
+                _integer(number)
+            except ValueError:
+                return f"integer:{name}"
+    return "undecodable"
+
+
+def _type_of(value: object) -> str:
+    """Name the DynamoDB type of an attribute; ``?`` where it has none or is not well formed."""
+    if not isinstance(value, Mapping) or len(value) != 1:
+        return "?"
+    ((kind, content),) = value.items()
+    if kind in ("SS", "NS", "BS"):
+        return str(kind)
+    expected = _TYPES.get(kind)
+    return str(kind) if expected and isinstance(content, expected) else "?"
+
+
+def _lenient(value: object, kind: str) -> str | None:
+    content = value.get(kind) if isinstance(value, Mapping) else None
+    return content if isinstance(content, str) else None
+
+
+def _lenient_count(value: object) -> int:
+    digits = _lenient(value, "N") or ""
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
+
+
+def _integer(number: _OptionalNumber) -> int | None:
+    return None if number.N is None else int(number.N)
+
+
+def encode_item(message: OutboxMessage, design: TableDesign) -> dict[str, dict[str, Any]]:
+    """Write a message as the item that a producer puts; the inverse of :func:`decode_item`."""
+    item: dict[str, dict[str, Any]] = {
+        **cast("dict[str, dict[str, Any]]", message.key.to_item()),
+        design.message_id: {"S": message.message_id},
+        design.aggregate_id: {"S": message.aggregate_id},
+        design.topic: {"S": message.topic},
+        design.body: {"S": message.body},
+        design.is_dispatched: {"BOOL": False},
+        design.dispatch_count: {"N": str(message.dispatch_count)},
+        design.not_dispatched: dict(message.marker),
+    }
+    for name, text in (
+        (design.correlation_id, message.correlation_id),
+        (design.created_at, message.created_at),
+        (design.message_type, message.message_type),
+        (design.content_type, message.content_type),
+    ):
+        if text is not None:
+            item[name] = {"S": text}
+    for name, number in (
+        (design.schema_version, message.schema_version),
+        (design.sequence, message.sequence),
+        (design.redrive_count, message.redrive_count or None),
+    ):
+        if number is not None:
+            item[name] = {"N": str(number)}
+    if message.headers:
+        item[design.headers] = {"M": {name: {"S": text} for name, text in message.headers.items()}}
+    return item
+
+
+def item_size(item: Item) -> int:
+    """Give a bound of an item's size in bytes, as DynamoDB counts towards its limit of 400 KB.
+
+    Names and strings count their UTF-8 bytes, numbers at most 21 bytes, maps 3 bytes and 1 a member.
+    """
+    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
+
+
+def _value_size(value: AttributeValue) -> int:
+    ((kind, content),) = value.items()
+    if kind == "S":
+        return len(content.encode())
+    if kind == "N":
+        return min(21, len(content) + 1)
+    if kind == "M":
+        return 3 + len(content) + item_size(content)
+    return 1

@@ -1,0 +1,148 @@
+"""AWS clients: made once, kept on one event loop, and their errors translated in one place.
+
+The one module that imports aiobotocore and botocore.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+)
+
+from outbox_sdk.core.errors import ConfigurationError
+from outbox_sdk.core.identifiers import AccountId, Partition, Region
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_sns import SNSClient
+
+__all__ = [
+    "AwsFault",
+    "Clients",
+    "client_config",
+    "fetch_identity",
+    "open_client",
+    "open_clients",
+    "translate_error",
+]
+
+_CONNECT_TIMEOUT_SECONDS = 2
+_READ_TIMEOUT_SECONDS = 5
+"""Far below botocore's minute: one hung socket must not eat an invocation."""
+
+
+class Clients(NamedTuple):
+    """The clients a relay uses, open on the running event loop."""
+
+    sns: "SNSClient"
+    dynamodb: "DynamoDBClient"
+
+
+class AwsFault(NamedTuple):
+    """A failed call. ``status`` is 0 without a response; ``text`` may quote a message: never log it."""
+
+    code: str
+    status: int
+    text: str
+
+
+def client_config(max_concurrency: int) -> AioConfig:
+    """Configure a client for the relay. Retries are the relay's own, whatever botocore's defaults become."""
+    return AioConfig(
+        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        read_timeout=_READ_TIMEOUT_SECONDS,
+        max_pool_connections=max_concurrency,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        user_agent_extra="dynamodb-outbox-sdk",
+    )
+
+
+@asynccontextmanager
+async def open_client(
+    service: str, *, region: Region | str, endpoint_url: str | None = None, max_concurrency: int = 32
+) -> AsyncIterator[Any]:
+    """Open one client with the relay's configuration; credentials come from where botocore finds them."""
+    async with get_session().create_client(
+        service,  # type: ignore[call-overload]  # the stubs want a literal; the callers give one each
+        region_name=region,
+        endpoint_url=endpoint_url,
+        config=client_config(max_concurrency),
+    ) as client:
+        yield client
+
+
+@asynccontextmanager
+async def open_clients(
+    *, region: Region | str, endpoint_url: str | None = None, max_concurrency: int = 32
+) -> AsyncIterator[Clients]:
+    """Open the relay's clients on the running event loop, for as long as the context lasts."""
+    async with AsyncExitStack() as stack:
+        sns, dynamodb = [
+            await stack.enter_async_context(
+                open_client(
+                    service, region=region, endpoint_url=endpoint_url, max_concurrency=max_concurrency
+                )
+            )
+            for service in ("sns", "dynamodb")
+        ]
+        yield Clients(sns, dynamodb)
+
+
+async def fetch_identity(
+    *, region: Region | str, endpoint_url: str | None = None
+) -> tuple[Partition, AccountId]:
+    """Ask STS for the partition and the account of the credentials in use.
+
+    Raises:
+        ConfigurationError: STS did not answer; set ``AWS_ACCOUNT_ID`` to do without it.
+    """
+    async with open_client("sts", region=region, endpoint_url=endpoint_url) as sts:
+        try:
+            identity = await sts.get_caller_identity()
+        except Exception as error:
+            fault = translate_error(error)
+            raise ConfigurationError(
+                "AWS_ACCOUNT_ID", f"is not set, and asking STS for it failed with {fault.code}"
+            ) from error
+    return Partition(identity["Arn"].split(":")[1]), AccountId(identity["Account"])
+
+
+def translate_error(error: Exception) -> AwsFault:
+    """Name what a client raised by AWS's own code, or by one of this package's for what happens on the way.
+
+    Raises:
+        Exception: the error itself, where it comes neither from AWS nor from the way there: a bug.
+    """
+    match error:
+        case ClientError():
+            body = error.response.get("Error", {})
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            return AwsFault(str(body.get("Code", "")), int(status), str(body.get("Message", "")))
+        case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
+            code = "NoCredentials"
+        case ConnectionClosedError():
+            code = "ConnectionClosed"
+        case ReadTimeoutError() | ConnectTimeoutError():
+            code = "Timeout"
+        case EndpointConnectionError():
+            code = "ConnectionFailed"
+        case ParamValidationError() | UnicodeEncodeError():
+            code = "EncodingFault"
+        case BotoCoreError():
+            code = type(error).__name__
+        case _:
+            raise error
+    return AwsFault(code, 0, "")

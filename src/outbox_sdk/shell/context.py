@@ -1,0 +1,63 @@
+"""What a relay holds for its whole life: its ports, its rules, its clocks, and what it remembers."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import random
+from time import time
+
+from outbox_sdk.core.identifiers import ItemKey, SequenceNumber, TableName
+from outbox_sdk.core.plan import Wrapping
+from outbox_sdk.core.retry import RetryPolicy
+from outbox_sdk.core.table import TableDesign
+from outbox_sdk.shell.ports import Marker, Publisher, Table
+
+__all__ = ["PublishedMemo", "RelayContext"]
+
+
+class PublishedMemo:
+    """A bounded memory of records that this process has published and not yet marked.
+
+    Only an optimisation: a fresh process has none, and publishes once more what it cannot know of.
+    """
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        self._capacity = capacity
+        self._records: OrderedDict[tuple[ItemKey, SequenceNumber], None] = OrderedDict()
+
+    def add(self, key: ItemKey, sequence_number: SequenceNumber) -> None:
+        """Remember a record; the oldest is forgotten when the memory is full."""
+        self._records[key, sequence_number] = None
+        if len(self._records) > self._capacity:
+            self._records.popitem(last=False)
+
+    def discard(self, key: ItemKey, sequence_number: SequenceNumber) -> None:
+        """Forget a record, known or not."""
+        self._records.pop((key, sequence_number), None)
+
+    def contains(self, key: ItemKey, sequence_number: SequenceNumber) -> bool:
+        """Tell whether a record was published by this process and not yet marked."""
+        return (key, sequence_number) in self._records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayContext:
+    """The ports and rules of a relay. ``marker`` is ``None`` where marking is switched off.
+
+    ``now`` gives epoch seconds, ``jitter`` a random number in [0, 1). Times are in seconds.
+    """
+
+    publisher: Publisher
+    table: Table
+    marker: Marker | None
+    table_name: TableName
+    design: TableDesign
+    wrapping: Wrapping
+    max_concurrency: int = 32
+    ttl_days: int | None = None
+    recheck_after: float = 5.0
+    park_held_after: float = 3600.0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    now: Callable[[], float] = time
+    jitter: Callable[[], float] = random
+    memo: PublishedMemo = field(default_factory=PublishedMemo)

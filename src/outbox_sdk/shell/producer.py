@@ -1,0 +1,192 @@
+"""The producer's side: a message as one entry of the caller's own transaction."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypedDict
+from uuid import uuid4
+
+import msgspec
+
+from outbox_sdk.core.entry import TopicLimits, find_size_fault
+from outbox_sdk.core.envelope import EnvelopeKind, encode_envelope
+from outbox_sdk.core.errors import ConfigurationError, InvalidMessageError
+from outbox_sdk.core.identifiers import AggregateId, CorrelationId, ItemKey, MessageId, TopicName
+from outbox_sdk.core.items import bucket_of, decode_item, encode_item, item_size
+from outbox_sdk.core.message import OutboxMessage, Poison
+from outbox_sdk.core.routing import Refusal, is_topic_name
+from outbox_sdk.core.table import TableDesign
+from outbox_sdk.core.text import format_instant
+
+__all__ = ["MAX_ITEM_BYTES", "Outbox", "TransactPut"]
+
+MAX_ITEM_BYTES = 409_600
+"""DynamoDB's limit for an item, names included."""
+
+_MAX_KEY_BYTES = {"HASH": 2_048, "RANGE": 1_024}
+
+
+class TransactPut(TypedDict):
+    """One element of ``TransactItems``; any DynamoDB client of the low-level kind takes it."""
+
+    Put: dict[str, Any]
+
+
+class Outbox:
+    """Writes messages into an outbox table, inside transactions that stay the caller's.
+
+    ``topics`` names the topic of each message type. ``topic_max_bytes`` and ``envelope`` are what the relay
+    is configured with, so that a message which could not be published is refused before it is written.
+    ``buckets`` spreads the index of outstanding messages (1 to 100).
+
+    It holds no client, and does no I/O: :meth:`put` only builds a value.
+
+    >>> class OrderCreated(msgspec.Struct):
+    ...     order_id: str
+    >>> outbox = Outbox("outbox", topics={OrderCreated: "order--created"})
+    >>> entry = outbox.put(OrderCreated("7"), aggregate_id="order-7", message_id="m-1")
+    >>> entry["Put"]["Item"]["PK"], entry["Put"]["Item"]["Message"]
+    ({'S': 'AGGREGATE#order-7'}, {'S': '{"order_id":"7"}'})
+    """
+
+    def __init__(
+        self,
+        table_name: str,
+        *,
+        topics: Mapping[type, str] | None = None,
+        design: TableDesign = TableDesign.ordered,
+        topic_max_bytes: int | TopicLimits = TopicLimits(),  # noqa: B008 - a frozen value
+        envelope: EnvelopeKind = "raw",
+        buckets: int = 16,
+    ) -> None:
+        if not 1 <= buckets <= 100:
+            raise ConfigurationError("buckets", f"{buckets} is not between 1 and 100")
+        for topic in (topics or {}).values():
+            if not is_topic_name(topic):
+                raise ConfigurationError("topics", f"{topic!r} is not a topic name")
+        self.table_name = table_name
+        self.design = design
+        self._topics = {kind: TopicName(topic) for kind, topic in (topics or {}).items()}
+        self._limits = TopicLimits(topic_max_bytes) if isinstance(topic_max_bytes, int) else topic_max_bytes
+        self._envelope: EnvelopeKind = envelope
+        self._buckets = buckets
+
+    def put(
+        self,
+        message: object,
+        *,
+        aggregate_id: str,
+        correlation_id: str | None = None,
+        message_id: str | None = None,
+        topic: str | None = None,
+        sequence: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        created_at: datetime | None = None,
+    ) -> TransactPut:
+        """Build the entry of ``TransactWriteItems`` that writes one message.
+
+        ``message`` is anything that msgspec encodes as JSON, or the body itself as a string with ``topic``.
+        ``aggregate_id`` is what the message is about: order is kept within it. ``message_id`` is what
+        consumers deduplicate by, a random one by default. ``sequence`` is the aggregate's own version: two
+        messages of one aggregate in one transaction keep their order only with it. ``headers`` become SNS
+        attributes. The write fails if the same message was put before.
+
+        Not promised: that the message is written. It is written when your transaction commits.
+
+        Raises:
+            InvalidMessageError: naming the argument that breaks a limit or a rule.
+        """
+        body = _encode_body(message)
+        identifier = MessageId(message_id if message_id is not None else str(uuid4()))
+        _check_text("message_id", identifier)
+        _check_text("aggregate_id", aggregate_id)
+        if sequence is not None and not 0 <= sequence < 10**38:
+            raise InvalidMessageError("sequence", f"{sequence} is not between 0 and 10^38")
+        keys = self.design.item_key_values(aggregate_id, identifier)
+        outgoing = OutboxMessage(
+            key=ItemKey.from_item({name: {"S": value} for name, value in keys.items()}),
+            marker={"S": bucket_of(identifier, self._buckets)},
+            message_id=identifier,
+            aggregate_id=AggregateId(aggregate_id),
+            topic=self._resolve_topic(message, topic),
+            body=body,
+            correlation_id=None if correlation_id is None else CorrelationId(correlation_id),
+            created_at=_format_created_at(created_at),
+            message_type=type(message).__name__ if type(message) in self._topics else None,
+            content_type=None if isinstance(message, str) else "application/json",
+            headers=dict(headers or {}),
+            sequence=sequence,
+        )
+        item = encode_item(outgoing, self.design)
+        self._check(outgoing, item)
+        return {
+            "Put": {
+                "TableName": self.table_name,
+                "Item": item,
+                "ConditionExpression": "attribute_not_exists(#key)",
+                "ExpressionAttributeNames": {"#key": self.design.partition_key},
+            }
+        }
+
+    def _resolve_topic(self, message: object, topic: str | None) -> TopicName:
+        if topic is None:
+            named = self._topics.get(type(message))
+            if named is None:
+                raise InvalidMessageError(
+                    "topic",
+                    f"none is registered for {type(message).__name__}; give topic= or add it to topics",
+                )
+            return named
+        if not is_topic_name(topic):
+            raise InvalidMessageError("topic", f"{topic!r} is not a topic name")
+        return TopicName(topic)
+
+    def _check(self, message: OutboxMessage, item: dict[str, Any]) -> None:
+        """Refuse what the relay could not publish, by the relay's own rules, and what DynamoDB refuses."""
+        decoded = decode_item(item, message.key, self.design)
+        if isinstance(decoded, Poison):
+            raise InvalidMessageError("message", f"message {message.message_id} is refused: {decoded.reason}")
+        envelope = encode_envelope(message, self._envelope, source=f"/outbox/{self.table_name}")
+        fault = (
+            envelope
+            if isinstance(envelope, Refusal)
+            else find_size_fault(envelope, self._limits.of(message.topic))
+        )
+        if fault is not None:
+            raise InvalidMessageError("message", f"message {message.message_id} is refused: {fault.reason}")
+        names = (("HASH", self.design.partition_key), ("RANGE", self.design.sort_key))
+        for kind, name in names:
+            size = len(item[name]["S"].encode()) if name is not None else 0
+            if size > _MAX_KEY_BYTES[kind]:
+                raise InvalidMessageError(
+                    "aggregate_id", f"{name} has {size} of {_MAX_KEY_BYTES[kind]} bytes"
+                )
+        size = item_size(item)
+        if size > MAX_ITEM_BYTES:
+            raise InvalidMessageError(
+                "message", f"message {message.message_id} makes an item of {size} of {MAX_ITEM_BYTES} bytes"
+            )
+
+
+def _encode_body(message: object) -> str:
+    if isinstance(message, str):
+        return message
+    try:
+        return msgspec.json.encode(message).decode()
+    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
+        raise InvalidMessageError(
+            "message", f"a {type(message).__name__} is not encoded as JSON by msgspec; pass its JSON text"
+        ) from error
+
+
+def _check_text(field: str, text: str) -> None:
+    if not text:
+        raise InvalidMessageError(field, "is empty")
+
+
+def _format_created_at(created_at: datetime | None) -> str:
+    if created_at is None:
+        return format_instant(datetime.now(UTC))
+    try:
+        return format_instant(created_at)
+    except ValueError as error:
+        raise InvalidMessageError("created_at", str(error)) from error

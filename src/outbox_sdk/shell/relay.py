@@ -1,0 +1,162 @@
+"""The relay: one batch of the stream to its topics, and the answer for whoever brought it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from outbox_sdk.core.configuration import RelayConfiguration
+from outbox_sdk.core.errors import ConfigurationError
+from outbox_sdk.core.identifiers import AccountId, ItemKey, Partition
+from outbox_sdk.core.message import OutboxMessage, Skipped
+from outbox_sdk.core.outcome import BatchReport, Outcome, RecordReport, Settled
+from outbox_sdk.core.plan import Wrapping, plan_batch, plan_intake, plan_lookup
+from outbox_sdk.core.retry import plan_deadline
+from outbox_sdk.core.routing import Routing, parse_function_arn
+from outbox_sdk.core.stream import Record, decode_event, decode_event_json
+from outbox_sdk.core.table import TableDesign
+from outbox_sdk.shell.aws import Clients, fetch_identity, open_clients
+from outbox_sdk.shell.context import RelayContext
+from outbox_sdk.shell.dispatch import Dispatch
+from outbox_sdk.shell.dynamodb import DynamoDbTable, create_marker
+from outbox_sdk.shell.lookups import lookup_all
+from outbox_sdk.shell.sns import SnsPublisher
+
+__all__ = ["Relay", "create_context", "open_relay", "relay_batch"]
+
+
+async def relay_batch(
+    context: RelayContext, event: object, *, remaining_seconds: float | None = None
+) -> BatchReport:
+    """Publish and mark what a batch of the stream asks for; tell what became of each record.
+
+    ``event`` has the shape that Lambda hands over, as a dict or as JSON bytes. ``remaining_seconds`` is the
+    time left for it; what is not settled by then is reported. ``report.response`` is the answer for Lambda.
+
+    Not promised: that a record is published once. A record that is reported may have been published.
+
+    Raises:
+        InvalidEventError: the event cannot be named record by record.
+        ConfigurationError: it comes from another table, or its stream has no images.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = plan_deadline(clock(), remaining_seconds)
+
+    # Gather: what the batch says, and what the table says about the records that may be old news.
+    records = (
+        decode_event_json(event, context.design, table_name=context.table_name)
+        if isinstance(event, bytes)
+        else decode_event(event, context.design, table_name=context.table_name)
+    )
+    intake = plan_intake(records)
+    keys = plan_lookup(
+        intake, now=context.now(), recheck_after=context.recheck_after, published=context.memo.contains
+    )
+    lookups = await lookup_all(context, keys, deadline)
+
+    # Decide.
+    plan = plan_batch(
+        intake,
+        lookups=lookups,
+        published=context.memo.contains,
+        deletes=context.marker is not None and context.marker.deletes,
+        wrapping=context.wrapping,
+    )
+
+    # Apply.
+    outcomes = await Dispatch(context, deadline).run(plan)
+    return BatchReport(tuple(_report(record, outcomes) for record in records))
+
+
+def _report(record: Record, outcomes: Mapping[ItemKey, Outcome]) -> RecordReport:
+    content = record.content
+    # What has nothing to do needs no outcome of its item, which may be settled for another record's sake.
+    outcome = Settled(content.reason) if isinstance(content, Skipped) else outcomes[record.key]
+    return RecordReport(
+        sequence_number=record.sequence_number,
+        key=record.key,
+        outcome=outcome,
+        message_id=None if isinstance(content, Skipped) else content.message_id,
+        topic=content.topic if isinstance(content, OutboxMessage) else None,
+    )
+
+
+class Relay:
+    """A relay with its clients open; made by :func:`open_relay`, and good for one event loop.
+
+    Batches of different shards may be relayed at the same time; those of one shard one after the other.
+    """
+
+    def __init__(self, context: RelayContext) -> None:
+        self.context = context
+
+    async def relay_batch(self, event: object, *, remaining_seconds: float | None = None) -> BatchReport:
+        """Relay one batch; see :func:`relay_batch` for what it takes, gives and raises."""
+        return await relay_batch(self.context, event, remaining_seconds=remaining_seconds)
+
+
+@asynccontextmanager
+async def open_relay(
+    configuration: RelayConfiguration,
+    *,
+    function_arn: str | None = None,
+    design: TableDesign = TableDesign.ordered,
+) -> AsyncIterator[Relay]:
+    """Open the clients of a relay for as long as the context lasts.
+
+    Topics live in the Region and account of ``function_arn``, the Lambda function's own; without one, in
+    those of the configuration, and at last in the account that STS names for the credentials in use.
+
+    Raises:
+        ConfigurationError: no Region is known, or STS does not name the account.
+    """
+    partition, account_id = Partition("aws"), configuration.aws_account_id
+    region = configuration.aws_region
+    if function_arn is not None:
+        partition, region, account_id = parse_function_arn(function_arn)
+    if region is None:
+        raise ConfigurationError("AWS_REGION", "is not set; give the Region of the table and the topics")
+    endpoint_url = configuration.aws_endpoint_url
+    if account_id is None:
+        partition, account_id = await fetch_identity(region=region, endpoint_url=endpoint_url)
+    routing = Routing(
+        partition=partition,
+        region=region,
+        account_id=AccountId(account_id),
+        prefix=configuration.aws_sns_topic_prefix,
+        allowed=configuration.outbox_allowed_topics,
+    )
+    async with open_clients(
+        region=region, endpoint_url=endpoint_url, max_concurrency=configuration.outbox_max_concurrency
+    ) as clients:
+        yield Relay(create_context(configuration, clients, routing, design=design))
+
+
+def create_context(
+    configuration: RelayConfiguration,
+    clients: Clients,
+    routing: Routing,
+    *,
+    design: TableDesign = TableDesign.ordered,
+) -> RelayContext:
+    """Put a relay together from a configuration and open clients; the caller closes the clients."""
+    table_name = configuration.dynamodb_outbox_table_name
+    skip_marks = configuration.outbox_skip_mark_messages_as_dispatched
+    return RelayContext(
+        publisher=SnsPublisher(clients.sns),
+        table=DynamoDbTable(clients.dynamodb, table_name, design),
+        marker=None
+        if skip_marks
+        else create_marker(configuration.outbox_mark_strategy, clients.dynamodb, table_name, design),
+        table_name=table_name,
+        design=design,
+        wrapping=Wrapping(
+            routing=routing,
+            kind=configuration.outbox_envelope,
+            limits=configuration.outbox_topic_max_bytes,
+            source=f"/outbox/{table_name}",
+        ),
+        max_concurrency=configuration.outbox_max_concurrency,
+        ttl_days=configuration.outbox_dispatched_ttl_days,
+        recheck_after=configuration.outbox_recheck_after_seconds,
+        park_held_after=configuration.outbox_park_held_after_seconds,
+    )

@@ -1,0 +1,83 @@
+"""The relay's settings for programs, by pydantic-settings; the rules are those of the core's table.
+
+The one module that imports pydantic. The Lambda handler never does: it reads the same variables through
+:func:`outbox_sdk.core.configuration.parse_environment`, and a property test holds both to one result.
+"""
+
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import msgspec
+from pydantic import AliasChoices, AliasGenerator, Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from outbox_sdk.core.configuration import VARIABLES, RelayConfiguration, parse_field
+from outbox_sdk.core.entry import TopicLimits
+from outbox_sdk.core.envelope import EnvelopeKind
+from outbox_sdk.core.mark import MarkStrategy
+
+__all__ = ["Settings"]
+
+_NAMES = {variable.field: variable.names for variable in VARIABLES}
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(RelayConfiguration)}
+
+
+def _default(field: str) -> Any:
+    return Field(default=_DEFAULTS[field])
+
+
+class Settings(BaseSettings):
+    """The relay's settings: from arguments by field name, else from the environment, else the default.
+
+    The variables are the field names in capitals (``aws_region`` reads ``AWS_REGION``, then
+    ``AWS_DEFAULT_REGION``). Units are in the names. An empty variable is the same as none.
+
+    Raises:
+        ConfigurationError: naming the variable that is missing or wrong.
+
+    >>> settings = Settings(dynamodb_outbox_table_name="outbox", aws_sns_topic_prefix="dev-")
+    >>> settings.to_configuration().aws_sns_topic_prefix
+    'dev-'
+    """
+
+    model_config = SettingsConfigDict(
+        alias_generator=AliasGenerator(validation_alias=lambda field: AliasChoices(*_NAMES[field])),
+        arbitrary_types_allowed=True,
+        case_sensitive=True,
+        enable_decoding=False,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        validate_by_alias=True,
+        validate_by_name=True,
+    )
+
+    dynamodb_outbox_table_name: str = Field(default="", validate_default=True)
+    aws_endpoint_url: str | None = _default("aws_endpoint_url")
+    aws_region: str | None = _default("aws_region")
+    aws_account_id: str | None = _default("aws_account_id")
+    aws_sns_topic_prefix: str = _default("aws_sns_topic_prefix")
+    outbox_skip_mark_messages_as_dispatched: bool = _default("outbox_skip_mark_messages_as_dispatched")
+    outbox_mark_strategy: MarkStrategy = _default("outbox_mark_strategy")
+    outbox_envelope: EnvelopeKind = _default("outbox_envelope")
+    outbox_allowed_topics: frozenset[str] | None = _default("outbox_allowed_topics")
+    outbox_topic_max_bytes: TopicLimits = _default("outbox_topic_max_bytes")
+    outbox_dispatched_ttl_days: int | None = _default("outbox_dispatched_ttl_days")
+    outbox_recheck_after_seconds: float = _default("outbox_recheck_after_seconds")
+    outbox_max_concurrency: int = _default("outbox_max_concurrency")
+    outbox_not_dispatched_buckets: int = _default("outbox_not_dispatched_buckets")
+    outbox_park_held_after_seconds: float = _default("outbox_park_held_after_seconds")
+    outbox_sweep_after_seconds: float = _default("outbox_sweep_after_seconds")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _by_the_rule(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, AbstractSet | list | tuple):
+            value = ",".join(value) or None
+        if value is None or isinstance(value, TopicLimits) or info.field_name is None:
+            return value
+        return parse_field(info.field_name, str(value))
+
+    def to_configuration(self) -> RelayConfiguration:
+        """Give the same settings as the relay takes them."""
+        return RelayConfiguration(**{field: getattr(self, field) for field in _NAMES})
