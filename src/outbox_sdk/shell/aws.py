@@ -5,10 +5,11 @@ The one module that imports aiobotocore and botocore.
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_sns import SNSClient
 
 __all__ = [
+    "AwsAccess",
     "AwsFault",
     "Clients",
     "client_config",
@@ -59,57 +61,74 @@ class AwsFault(NamedTuple):
     text: str
 
 
-def client_config(max_concurrency: int) -> AioConfig:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsAccess:
+    """Where AWS is and who asks.
+
+    Without ``credentials`` (access key id and secret) botocore finds them as it always does, from
+    ``profile`` if one is given. With them, nothing else of the environment is used, no profile and no
+    proxy: they are for local stacks.
+    """
+
+    region: Region | str
+    endpoint_url: str | None = None
+    profile: str | None = None
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
+    max_concurrency: int = 32
+
+
+def client_config(access: AwsAccess) -> AioConfig:
     """Configure a client for the relay. Retries are the relay's own, whatever botocore's defaults become."""
-    return AioConfig(
+    config = AioConfig(
         connect_timeout=_CONNECT_TIMEOUT_SECONDS,
         read_timeout=_READ_TIMEOUT_SECONDS,
-        max_pool_connections=max_concurrency,
+        max_pool_connections=access.max_concurrency,
         retries={"mode": "standard", "total_max_attempts": 1},
         user_agent_extra="dynamodb-outbox-sdk",
     )
+    return config if access.credentials is None else config.merge(AioConfig(proxies={}))
 
 
 @asynccontextmanager
 async def open_client(
-    service: str, *, region: Region | str, endpoint_url: str | None = None, max_concurrency: int = 32
+    service: str, access: AwsAccess, *, config: AioConfig | None = None
 ) -> AsyncIterator[Any]:
-    """Open one client with the relay's configuration; credentials come from where botocore finds them."""
-    async with get_session().create_client(
-        service,  # type: ignore[call-overload]  # the stubs want a literal; the callers give one each
-        region_name=region,
-        endpoint_url=endpoint_url,
-        config=client_config(max_concurrency),
+    """Open one client, with the relay's configuration and what ``config`` changes of it."""
+    # Any: the typed session takes the names of services as literals only.
+    session: Any = AioSession(profile=access.profile)
+    access_key, secret_key = access.credentials or (None, None)
+    if access.credentials is not None:
+        # A profile named by the environment must not be looked for when nothing of it is used.
+        session = AioSession(session_vars={"profile": (None, None, None, None)})
+    settings = client_config(access)
+    async with session.create_client(
+        service,
+        region_name=access.region,
+        endpoint_url=access.endpoint_url,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        config=settings if config is None else settings.merge(config),
     ) as client:
         yield client
 
 
 @asynccontextmanager
-async def open_clients(
-    *, region: Region | str, endpoint_url: str | None = None, max_concurrency: int = 32
-) -> AsyncIterator[Clients]:
+async def open_clients(access: AwsAccess) -> AsyncIterator[Clients]:
     """Open the relay's clients on the running event loop, for as long as the context lasts."""
     async with AsyncExitStack() as stack:
         sns, dynamodb = [
-            await stack.enter_async_context(
-                open_client(
-                    service, region=region, endpoint_url=endpoint_url, max_concurrency=max_concurrency
-                )
-            )
-            for service in ("sns", "dynamodb")
+            await stack.enter_async_context(open_client(service, access)) for service in ("sns", "dynamodb")
         ]
         yield Clients(sns, dynamodb)
 
 
-async def fetch_identity(
-    *, region: Region | str, endpoint_url: str | None = None
-) -> tuple[Partition, AccountId]:
+async def fetch_identity(access: AwsAccess) -> tuple[Partition, AccountId]:
     """Ask STS for the partition and the account of the credentials in use.
 
     Raises:
         ConfigurationError: STS did not answer; set ``AWS_ACCOUNT_ID`` to do without it.
     """
-    async with open_client("sts", region=region, endpoint_url=endpoint_url) as sts:
+    async with open_client("sts", access) as sts:
         try:
             identity = await sts.get_caller_identity()
         except Exception as error:

@@ -14,7 +14,7 @@ from outbox_sdk.core.retry import plan_deadline
 from outbox_sdk.core.routing import Routing, parse_function_arn
 from outbox_sdk.core.stream import Record, decode_event, decode_event_json
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.shell.aws import Clients, fetch_identity, open_clients
+from outbox_sdk.shell.aws import AwsAccess, Clients, fetch_identity, open_clients
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.dispatch import Dispatch
 from outbox_sdk.shell.dynamodb import DynamoDbTable, create_marker
@@ -100,11 +100,15 @@ async def open_relay(
     *,
     function_arn: str | None = None,
     design: TableDesign = TableDesign.ordered,
+    profile: str | None = None,
+    credentials: tuple[str, str] | None = None,
 ) -> AsyncIterator[Relay]:
     """Open the clients of a relay for as long as the context lasts.
 
     Topics live in the Region and account of ``function_arn``, the Lambda function's own; without one, in
     those of the configuration, and at last in the account that STS names for the credentials in use.
+    Credentials are found as botocore finds them, from ``profile`` if given; ``credentials`` (access key id
+    and secret) are for local stacks.
 
     Raises:
         ConfigurationError: no Region is known, or STS does not name the account.
@@ -115,9 +119,15 @@ async def open_relay(
         partition, region, account_id = parse_function_arn(function_arn)
     if region is None:
         raise ConfigurationError("AWS_REGION", "is not set; give the Region of the table and the topics")
-    endpoint_url = configuration.aws_endpoint_url
+    access = AwsAccess(
+        region=region,
+        endpoint_url=configuration.aws_endpoint_url,
+        profile=profile,
+        credentials=credentials,
+        max_concurrency=configuration.outbox_max_concurrency,
+    )
     if account_id is None:
-        partition, account_id = await fetch_identity(region=region, endpoint_url=endpoint_url)
+        partition, account_id = await fetch_identity(access)
     routing = Routing(
         partition=partition,
         region=region,
@@ -125,9 +135,7 @@ async def open_relay(
         prefix=configuration.aws_sns_topic_prefix,
         allowed=configuration.outbox_allowed_topics,
     )
-    async with open_clients(
-        region=region, endpoint_url=endpoint_url, max_concurrency=configuration.outbox_max_concurrency
-    ) as clients:
+    async with open_clients(access) as clients:
         yield Relay(create_context(configuration, clients, routing, design=design))
 
 
