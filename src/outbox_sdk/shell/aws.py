@@ -36,8 +36,10 @@ __all__ = [
     "Clients",
     "client_config",
     "fetch_identity",
+    "find_region",
     "open_client",
     "open_clients",
+    "patient_config",
     "translate_error",
 ]
 
@@ -89,17 +91,24 @@ def client_config(access: AwsAccess) -> AioConfig:
     return config if access.credentials is None else config.merge(AioConfig(proxies={}))
 
 
+def patient_config() -> AioConfig:
+    """Give what a program changes that is no relay: botocore's retries, and time for a long poll."""
+    return AioConfig(read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
+
+
 @asynccontextmanager
 async def open_client(
     service: str, access: AwsAccess, *, config: AioConfig | None = None
 ) -> AsyncIterator[Any]:
     """Open one client, with the relay's configuration and what ``config`` changes of it."""
     # Any: the typed session takes the names of services as literals only.
-    session: Any = AioSession(profile=access.profile)
-    access_key, secret_key = access.credentials or (None, None)
-    if access.credentials is not None:
+    session: Any
+    if access.credentials is None:
+        session = _session(access.profile)
+    else:
         # A profile named by the environment must not be looked for when nothing of it is used.
         session = AioSession(session_vars={"profile": (None, None, None, None)})
+    access_key, secret_key = access.credentials or (None, None)
     settings = client_config(access)
     async with session.create_client(
         service,
@@ -110,6 +119,23 @@ async def open_client(
         config=settings if config is None else settings.merge(config),
     ) as client:
         yield client
+
+
+def find_region(profile: str | None) -> Region | None:
+    """Give the Region that AWS's own configuration names, in the environment or in a profile.
+
+    Raises:
+        ConfigurationError: there is no such profile.
+    """
+    region = _session(profile).get_config_variable("region")
+    return None if not region else Region(region)
+
+
+def _session(profile: str | None) -> AioSession:
+    session = AioSession(profile=profile)
+    if session.profile is not None and session.profile not in session.available_profiles:
+        raise ConfigurationError("AWS_PROFILE", f"there is no profile {session.profile!r}")
+    return session
 
 
 @asynccontextmanager

@@ -1,25 +1,35 @@
 """The relay: one batch of the stream to its topics, and the answer for whoever brought it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AccountId, ItemKey, Partition
 from outbox_sdk.core.message import OutboxMessage, Skipped
-from outbox_sdk.core.outcome import BatchReport, Outcome, RecordReport, Settled
+from outbox_sdk.core.outcome import BatchReport, BatchResponse, Outcome, RecordReport, Settled
 from outbox_sdk.core.plan import Wrapping, plan_batch, plan_intake, plan_lookup
 from outbox_sdk.core.retry import plan_deadline
 from outbox_sdk.core.routing import Routing, parse_function_arn
 from outbox_sdk.core.stream import Record, decode_event, decode_event_json
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.shell.aws import AwsAccess, Clients, fetch_identity, open_clients
+from outbox_sdk.shell.aws import (
+    AwsAccess,
+    Clients,
+    fetch_identity,
+    find_region,
+    open_client,
+    open_clients,
+    translate_error,
+)
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.dispatch import Dispatch
 from outbox_sdk.shell.dynamodb import DynamoDbTable, create_marker
 from outbox_sdk.shell.lookups import lookup_all
 from outbox_sdk.shell.sns import SnsPublisher
+from outbox_sdk.shell.streams import follow_stream
 
 __all__ = ["Relay", "create_context", "open_relay", "relay_batch"]
 
@@ -86,12 +96,53 @@ class Relay:
     Batches of different shards may be relayed at the same time; those of one shard one after the other.
     """
 
-    def __init__(self, context: RelayContext) -> None:
+    def __init__(self, context: RelayContext, clients: Clients, access: AwsAccess) -> None:
         self.context = context
+        self._clients = clients
+        self._access = access
 
     async def relay_batch(self, event: object, *, remaining_seconds: float | None = None) -> BatchReport:
         """Relay one batch; see :func:`relay_batch` for what it takes, gives and raises."""
         return await relay_batch(self.context, event, remaining_seconds=remaining_seconds)
+
+    async def follow(
+        self,
+        *,
+        stop: asyncio.Event | None = None,
+        on_batch: Callable[[BatchReport], None] | None = None,
+        batch_size: int = 100,
+        poll_seconds: float = 0.25,
+    ) -> None:
+        """Relay the table's stream without Lambda, from its oldest record on, until ``stop`` is set.
+
+        ``on_batch`` is told of each batch. See :func:`~outbox_sdk.shell.streams.follow_stream` for what is
+        promised and what is raised; a table that is missing or has no stream is a ConfigurationError.
+        """
+
+        async def handle(event: dict[str, Any]) -> BatchResponse:
+            report = await self.relay_batch(event)
+            if on_batch is not None:
+                on_batch(report)
+            return report.response
+
+        stream_arn = await self._find_stream()
+        async with open_client("dynamodbstreams", self._access) as streams:
+            await follow_stream(
+                streams, stream_arn, handle, stop=stop, batch_size=batch_size, poll_seconds=poll_seconds
+            )
+
+    async def _find_stream(self) -> str:
+        table_name = self.context.table_name
+        try:
+            table = (await self._clients.dynamodb.describe_table(TableName=table_name))["Table"]
+        except Exception as error:
+            code = translate_error(error).code
+            raise ConfigurationError(
+                "DYNAMODB_OUTBOX_TABLE_NAME", f"table {table_name!r} cannot be read: {code}"
+            ) from error
+        if not table.get("LatestStreamArn"):
+            raise ConfigurationError("DYNAMODB_OUTBOX_TABLE_NAME", f"table {table_name!r} has no stream")
+        return table["LatestStreamArn"]
 
 
 @asynccontextmanager
@@ -118,6 +169,8 @@ async def open_relay(
     if function_arn is not None:
         partition, region, account_id = parse_function_arn(function_arn)
     if region is None:
+        region = find_region(profile)
+    if region is None:
         raise ConfigurationError("AWS_REGION", "is not set; give the Region of the table and the topics")
     access = AwsAccess(
         region=region,
@@ -136,7 +189,7 @@ async def open_relay(
         allowed=configuration.outbox_allowed_topics,
     )
     async with open_clients(access) as clients:
-        yield Relay(create_context(configuration, clients, routing, design=design))
+        yield Relay(create_context(configuration, clients, routing, design=design), clients, access)
 
 
 def create_context(

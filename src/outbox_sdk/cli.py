@@ -1,0 +1,260 @@
+"""The ``outbox`` command: options in, the SDK called, numbers and exit codes out.
+
+Exit codes: 0 for success, 1 for a demo in which a message was lost, doubled or late, or for a failure on
+the way, 2 for wrong input or configuration.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+try:
+    import typer
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Table
+except ModuleNotFoundError as error:
+    raise SystemExit(f'{error.name} is missing. Run: pip install "dynamodb-outbox-sdk[local]"') from error
+
+import msgspec
+
+from outbox_sdk.core.errors import ConfigurationError, OutboxError
+from outbox_sdk.core.outcome import BatchReport
+from outbox_sdk.core.report import LogLine, describe_batch, describe_records
+from outbox_sdk.demo.messages import InputLineError, generate_messages, parse_lines
+from outbox_sdk.demo.report import DemoReport, received_line
+from outbox_sdk.demo.run import OUTBOX, DemoResult, run_demo
+from outbox_sdk.demo.run import Progress as DemoProgress
+from outbox_sdk.embedded_stack import open_embedded_stack
+from outbox_sdk.shell.relay import open_relay
+from outbox_sdk.shell.settings import Settings
+
+__all__ = ["app", "demo", "main", "relay"]
+
+app = typer.Typer(
+    help="A transactional outbox for DynamoDB: try it, and relay messages to SNS.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+_stderr = Console(stderr=True)
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+@app.command()
+def demo(
+    *,
+    messages: Annotated[int, typer.Option(min=1, max=100_000, help="How many messages to write.")] = 200,
+    input_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help='Write these instead: one {"aggregate_id", "topic", "message"} a line.',
+        ),
+    ] = None,
+    received_file: Annotated[
+        Path | None,
+        typer.Option("--received", dir_okay=False, writable=True, help="Write each message received here."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show the whole way of messages, on a stack that runs inside this command."""
+    with _errors_to_exit_codes():
+        written = list(generate_messages(messages)) if input_file is None else _read_input(input_file)
+        with _open_output(received_file) as output, open_embedded_stack() as stack:
+            with _progress_bars(len(written)) as progress:
+                result = asyncio.run(run_demo(stack, written, progress))
+            if output is not None:
+                _write_received(output, result)
+        report = result.report
+        if as_json:
+            sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+        else:
+            Console().print(_demo_table(report))
+    if not report.succeeded:
+        raise typer.Exit(1)
+
+
+def _read_input(path: Path) -> list[Any]:
+    try:
+        with path.open("rb") as lines:
+            return parse_lines(lines, OUTBOX)
+    except InputLineError as error:
+        raise ConfigurationError(str(path), str(error)) from error
+
+
+@contextmanager
+def _open_output(path: Path | None) -> Iterator[IO[bytes] | None]:
+    """Open the output before anything is written, so that a wrong path costs nothing."""
+    if path is None:
+        yield None
+        return
+    try:
+        output = path.open("wb")
+    except OSError as error:
+        raise ConfigurationError("--received", f"{path}: {error.strerror}") from error
+    with output:
+        yield output
+
+
+def _write_received(output: IO[bytes], result: DemoResult) -> None:
+    for message in result.received:
+        known = result.written.get(message.message_id)
+        output.write(received_line(message, verbatim=known is None or known.verbatim))
+
+
+@contextmanager
+def _progress_bars(total: int) -> Iterator[DemoProgress]:
+    columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=_stderr, transient=True) as bars:
+        tasks = {name: bars.add_task(name, total=total) for name in ("written", "published", "received")}
+
+        def show(progress: DemoProgress) -> None:
+            for name, task in tasks.items():
+                bars.update(task, completed=getattr(progress, name))
+
+        yield DemoProgress(total, changed=show)
+
+
+def _demo_table(report: DemoReport) -> Table:
+    verdict = "every message arrived once, in order" if report.succeeded else "not every message made it"
+    table = Table(title=f"outbox demo: {verdict}", title_justify="left")
+    table.add_column("messages")
+    table.add_column("count", justify="right")
+    rows = {
+        "written in transactions": report.written,
+        "published to their topics": report.published,
+        "marked as dispatched": report.marked,
+        "received from the queues": report.received,
+        "lost": report.lost,
+        "duplicates": report.duplicates,
+        "order violations (FIFO)": report.order_violations,
+    }
+    for name, count in rows.items():
+        table.add_row(name, f"{count:,}")
+    table.add_section()
+    table.add_row("seconds", f"{report.seconds:.2f}")
+    return table
+
+
+@app.command()
+def relay(
+    *,
+    table: Annotated[
+        str | None, typer.Option(help="The outbox table; else DYNAMODB_OUTBOX_TABLE_NAME.")
+    ] = None,
+    endpoint_url: Annotated[
+        str | None, typer.Option(help="One endpoint for all services; else AWS_ENDPOINT_URL.")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="The Region; else AWS_REGION or the profile's.")] = None,
+    profile: Annotated[str | None, typer.Option(help="A profile of the AWS configuration.")] = None,
+    topic_prefix: Annotated[
+        str | None, typer.Option(help="Put before every topic name; else AWS_SNS_TOPIC_PREFIX.")
+    ] = None,
+    mark_strategy: Annotated[
+        str | None, typer.Option(help="batch, single or delete; else OUTBOX_MARK_STRATEGY.")
+    ] = None,
+    envelope: Annotated[
+        str | None, typer.Option(help="raw, cloudevents or tomodachi; else OUTBOX_ENVELOPE.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, max=1_000, help="Records a batch.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Relay a table's stream to its topics, without Lambda, until stopped."""
+    options = {
+        "dynamodb_outbox_table_name": table,
+        "aws_endpoint_url": endpoint_url,
+        "aws_region": region,
+        "aws_sns_topic_prefix": topic_prefix,
+        "outbox_mark_strategy": mark_strategy,
+        "outbox_envelope": envelope,
+    }
+    with _errors_to_exit_codes():
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        settings = Settings(**given)
+        _run(
+            lambda stop: _relay_until(
+                stop, settings, profile=profile, batch_size=batch_size, show=_printer(as_json=as_json)
+            )
+        )
+
+
+async def _relay_until(
+    stop: asyncio.Event,
+    settings: Settings,
+    *,
+    profile: str | None,
+    batch_size: int,
+    show: Callable[[LogLine], None],
+) -> None:
+    configuration = settings.to_configuration()
+    async with open_relay(configuration, profile=profile) as opened:
+
+        def on_batch(report: BatchReport) -> None:
+            for line in describe_records(report):
+                show(line)
+            show(describe_batch(report))
+
+        show(LogLine("relay_started", {"table": configuration.dynamodb_outbox_table_name}))
+        await opened.follow(stop=stop, on_batch=on_batch, batch_size=batch_size)
+    show(LogLine("relay_stopped", {}))
+
+
+def _printer(*, as_json: bool) -> Callable[[LogLine], None]:
+    def show(line: LogLine) -> None:
+        if as_json:
+            text = msgspec.json.encode({"event": line.event, **line.fields}).decode()
+        else:
+            text = " ".join([line.event, *(f"{name}={value}" for name, value in line.fields.items())])
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    return show
+
+
+def _run(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run until done or until the first SIGINT or SIGTERM, which asks for a clean end; the second insists."""
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+
+        def on_signal() -> None:
+            if stop.is_set() and task is not None:
+                task.cancel()
+            stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, on_signal)
+        await work(stop)
+
+    asyncio.run(run())
+
+
+@contextmanager
+def _errors_to_exit_codes() -> Iterator[None]:
+    """Turn this package's errors into one sentence and an exit code."""
+    try:
+        yield
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise typer.Exit(_INTERRUPTED) from None
+    except (OutboxError, ExceptionGroup) as raised:
+        error: Exception = raised
+        while isinstance(error, ExceptionGroup):  # tasks that ran side by side raise in a group
+            error = error.exceptions[0]
+        if not isinstance(error, OutboxError):
+            raise
+        _stderr.print(f"outbox: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
