@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 from aiobotocore.config import AioConfig
@@ -26,10 +27,7 @@ async def open_client(
         max_pool_connections=50,
         proxies={},
     )
-    # A profile that does not exist on this machine would make the session fail before it is used.
-    # Any: the typed session knows service names as literals only.
-    session: Any = AioSession(session_vars={"profile": (None, None, None, None)})
-    async with session.create_client(
+    async with _session().create_client(
         service,
         endpoint_url=endpoint_url,
         region_name=region,
@@ -38,3 +36,11 @@ async def open_client(
         config=defaults.merge(config) if config else defaults,
     ) as client:
         yield client
+
+
+@cache
+def _session() -> Any:
+    # One for all: it keeps the service models, which take longer to load than most tests to run.
+    # A profile that does not exist on this machine would make the session fail before it is used.
+    # Any: the typed session knows service names as literals only.
+    return AioSession(session_vars={"profile": (None, None, None, None)})
