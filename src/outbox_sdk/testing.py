@@ -1,0 +1,249 @@
+"""Doubles for tests of services: a table, topics and a relay in memory, without Docker, server or account.
+
+The doubles stand where the relay's ports are, so the relay under them is the real one. They pass the same
+contract suites as the adapters for DynamoDB and SNS.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from time import time
+from typing import Any
+
+import msgspec
+
+from outbox_sdk.core.entry import Entry, TopicLimits
+from outbox_sdk.core.envelope import EnvelopeKind
+from outbox_sdk.core.identifiers import AccountId, Item, ItemKey, Region, TableName
+from outbox_sdk.core.items import is_outstanding
+from outbox_sdk.core.lookup import Found, LookupResult, Missing
+from outbox_sdk.core.mark import Mark, Marked, MarkResult
+from outbox_sdk.core.outcome import BatchReport
+from outbox_sdk.core.plan import Park, Wrapping
+from outbox_sdk.core.publish import Published, PublishRequest, PublishResponse, RequestFailed
+from outbox_sdk.core.routing import Routing
+from outbox_sdk.core.table import PARKED, TableDesign
+from outbox_sdk.shell.context import RelayContext
+from outbox_sdk.shell.producer import TransactPut
+from outbox_sdk.shell.relay import relay_batch
+
+__all__ = ["InMemoryStack", "InMemoryTable", "InMemoryTopics", "PublishedMessage", "stream_event"]
+
+_ROUTING = Routing(region=Region("us-east-1"), account_id=AccountId("000000000000"))
+
+
+class PublishedMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as a subscriber of its topic gets it. ``topic`` is the name at the end of the ARN."""
+
+    topic: str
+    body: str
+    attributes: Mapping[str, str]
+    group_id: str | None = None
+
+    @property
+    def message_id(self) -> str:
+        """The producer's id, by which consumers deduplicate."""
+        return self.attributes["MessageId"]
+
+
+class InMemoryTopics:
+    """A publisher that keeps what it accepts, in order, and drops repetitions on FIFO topics as SNS does.
+
+    Every topic exists, unless ``topics`` names those that do. Not shown: the five minutes after which SNS
+    forgets a deduplication id.
+    """
+
+    def __init__(self, topics: Iterable[str] | None = None) -> None:
+        self.published: list[PublishedMessage] = []
+        self._topics = None if topics is None else frozenset(topics)
+        self._accepted: dict[tuple[str, str], str] = {}
+
+    async def publish(self, request: PublishRequest) -> PublishResponse:
+        """Accept every entry of one request."""
+        topic = request.topic.rpartition(":")[2]
+        if self._topics is not None and topic not in self._topics:
+            return RequestFailed("NotFound", 404, "Topic does not exist")
+        return tuple(Published(self._accept(topic, entry)) for entry in request.entries)
+
+    def _accept(self, topic: str, entry: Entry) -> str:
+        known = self._accepted.get((topic, entry.deduplication_id or ""))
+        if known is not None:
+            return known
+        self.published.append(
+            PublishedMessage(
+                topic=topic,
+                body=entry.envelope.body,
+                attributes={attribute.name: attribute.value for attribute in entry.envelope.attributes},
+                group_id=entry.group_id,
+            )
+        )
+        sns_message_id = f"sns-{len(self.published)}"
+        if entry.deduplication_id is not None:
+            self._accepted[topic, entry.deduplication_id] = sns_message_id
+        return sns_message_id
+
+
+class InMemoryTable:
+    """An outbox table that holds items and the records of its stream.
+
+    It is the relay's table and its marker. ``deletes`` makes it mark by deleting.
+    """
+
+    request_size = 25
+
+    def __init__(self, design: TableDesign = TableDesign.ordered, *, deletes: bool = False) -> None:
+        self.design = design
+        self.deletes = deletes
+        self.items: dict[ItemKey, dict[str, Any]] = {}
+        self.records: list[dict[str, Any]] = []
+
+    def put(self, item: Item) -> ItemKey:
+        """Write an item, and the record of it into the stream; give its key."""
+        names = (self.design.partition_key, self.design.sort_key)
+        key = ItemKey.from_item({name: item[name] for name in names if name is not None})
+        self._write(key, dict(item))
+        return key
+
+    async def mark(self, marks: Sequence[Mark]) -> tuple[MarkResult, ...]:
+        """Mark items that still carry their marker."""
+        return tuple(self._mark(mark) for mark in marks)
+
+    def _mark(self, mark: Mark) -> MarkResult:
+        design, item = self.design, self.items.get(mark.key)
+        if self.deletes:
+            self._write(mark.key, None)
+            return Marked()
+        if item is None or item.get(design.not_dispatched) != mark.marker:
+            return Marked(gone=True)
+        changed = {name: value for name, value in item.items() if name != design.not_dispatched}
+        changed[design.is_dispatched] = {"BOOL": True}
+        changed[design.last_dispatched_at] = {"S": mark.dispatched_at}
+        changed[design.dispatch_count] = {"N": str(mark.dispatch_count)}
+        if mark.expires_at is not None:
+            changed[design.expires_at] = {"N": str(mark.expires_at)}
+        self._write(mark.key, changed)
+        return Marked()
+
+    async def lookup(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, LookupResult]:
+        """Read items."""
+        return {
+            key: Found(is_outstanding(self.items[key], self.design)) if key in self.items else Missing()
+            for key in keys
+        }
+
+    async def park(self, park: Park, *, now: str) -> MarkResult:
+        """Set an item aside if it still carries its marker."""
+        design, item = self.design, self.items.get(park.key)
+        if item is None or item.get(design.not_dispatched) != park.marker:
+            return Marked(gone=True)
+        parked = {
+            design.not_dispatched: {"S": PARKED},
+            design.parked_at: {"S": now},
+            design.park_reason: {"S": park.reason},
+        }
+        self._write(park.key, {design.created_at: {"S": now}, **item, **parked})
+        return Marked()
+
+    def _write(self, key: ItemKey, item: dict[str, Any] | None) -> None:
+        old = self.items.get(key)
+        if item == old:
+            return  # a write that changes nothing makes no record
+        if item is None:
+            del self.items[key]
+        else:
+            self.items[key] = item
+        self.records.append(_record(len(self.records), key, new=item, old=old))
+
+
+class InMemoryStack:
+    """A whole outbox in memory: write what :meth:`~outbox_sdk.Outbox.put` builds, relay, look at the topics.
+
+    >>> import asyncio
+    >>> from outbox_sdk import Outbox
+    >>> stack, outbox = InMemoryStack(), Outbox("outbox")
+    >>> stack.write(outbox.put('{"id": 7}', aggregate_id="order-7", topic="order--created"))
+    >>> report = asyncio.run(stack.relay())
+    >>> [(message.topic, message.body) for message in stack.published]
+    [('order--created', '{"id": 7}')]
+    """
+
+    def __init__(
+        self,
+        *,
+        design: TableDesign = TableDesign.ordered,
+        topics: Iterable[str] | None = None,
+        envelope: EnvelopeKind = "raw",
+        topic_max_bytes: int | None = None,
+    ) -> None:
+        self.table = InMemoryTable(design)
+        self.topics = InMemoryTopics(topics)
+        self._relayed = 0
+        self._context = RelayContext(
+            publisher=self.topics,
+            table=self.table,
+            marker=self.table,
+            table_name=TableName("outbox"),
+            design=design,
+            wrapping=Wrapping(
+                routing=_ROUTING,
+                kind=envelope,
+                limits=TopicLimits() if topic_max_bytes is None else TopicLimits(topic_max_bytes),
+                source="/outbox/outbox",
+            ),
+        )
+
+    @property
+    def published(self) -> Sequence[PublishedMessage]:
+        """What subscribers have got so far, in the order of acceptance."""
+        return tuple(self.topics.published)
+
+    def write(self, *entries: TransactPut) -> None:
+        """Commit entries, as one transaction would."""
+        for entry in entries:
+            self.table.put(entry["Put"]["Item"])
+
+    async def relay(self) -> BatchReport:
+        """Relay the records that have come since the last time; give what became of each.
+
+        The records of the relay's own marks come with the next call, as they do in a stream.
+        """
+        records = self.table.records[self._relayed :]
+        self._relayed += len(records)
+        return await relay_batch(self._context, {"Records": records})
+
+
+def stream_event(*entries: TransactPut, design: TableDesign = TableDesign.ordered) -> dict[str, Any]:
+    """Build the event that Lambda hands over when entries of :meth:`~outbox_sdk.Outbox.put` are committed."""
+    table = InMemoryTable(design)
+    for entry in entries:
+        table.put(entry["Put"]["Item"])
+    name = entries[0]["Put"]["TableName"] if entries else "outbox"
+    return {"Records": [{**record, "eventSourceARN": _stream_arn(name)} for record in table.records]}
+
+
+def _stream_arn(table_name: str) -> str:
+    return (
+        f"arn:aws:dynamodb:{_ROUTING.region}:{_ROUTING.account_id}"
+        f":table/{table_name}/stream/2026-01-01T00:00:00.000"
+    )
+
+
+def _record(
+    position: int, key: ItemKey, *, new: dict[str, Any] | None, old: dict[str, Any] | None
+) -> dict[str, Any]:
+    name = "INSERT" if old is None else "MODIFY" if new is not None else "REMOVE"
+    images = {"NewImage": new, "OldImage": old}
+    return {
+        "eventID": f"{position:032x}",
+        "eventName": name,
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": str(_ROUTING.region),
+        "dynamodb": {
+            "ApproximateCreationDateTime": time(),
+            "Keys": key.to_item(),
+            # Sequence numbers of different lengths, as DynamoDB's are: whoever compares text is found out.
+            "SequenceNumber": str(10**20 + position * 10**17),
+            "SizeBytes": len(msgspec.json.encode([new, old])),
+            "StreamViewType": "NEW_AND_OLD_IMAGES",
+            **{image: value for image, value in images.items() if value is not None},
+        },
+    }
