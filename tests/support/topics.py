@@ -1,0 +1,105 @@
+"""A topic on a local server and a queue behind it, as a consumer would have them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from tests.support.aws import open_client
+
+__all__ = ["Received", "Topic", "open_topic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as it came out of the queue; ``attributes`` by name, each a type and a value."""
+
+    body: str
+    attributes: dict[str, tuple[str, str]]
+    group_id: str | None
+
+    @property
+    def message_id(self) -> str:
+        """The producer's id."""
+        return self.attributes["MessageId"][1]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic with one subscriber, a queue with raw delivery."""
+
+    sns: Any
+    sqs: Any
+    name: str
+    arn: str
+    queue_url: str
+
+    async def drain(self, *, expected: int | None = None) -> list[Received]:
+        """Take out all messages, in the order of their arrival, until the queue has been empty twice.
+
+        With ``expected``, end as soon as there are as many; then look once more for one too many.
+        """
+        received: list[Received] = []
+        empty = 0
+        while empty < 2:
+            # A wait, not a poll: a queue that has nothing yet may get something.
+            wait = 0 if expected is not None and len(received) >= expected else 1
+            answer = await self.sqs.receive_message(
+                QueueUrl=self.queue_url,
+                MaxNumberOfMessages=10,
+                WaitTimeSeconds=wait,
+                MessageAttributeNames=["All"],
+                AttributeNames=["All"],
+            )
+            messages = answer.get("Messages", [])
+            if not messages:
+                empty += 2 if wait == 0 else 1
+                continue
+            empty = 0
+            received.extend(_received(message) for message in messages)
+            await self.sqs.delete_message_batch(
+                QueueUrl=self.queue_url,
+                Entries=[
+                    {"Id": str(position), "ReceiptHandle": message["ReceiptHandle"]}
+                    for position, message in enumerate(messages)
+                ],
+            )
+        return received
+
+
+def _received(message: dict[str, Any]) -> Received:
+    return Received(
+        body=message["Body"],
+        attributes={
+            name: (value["DataType"], value["StringValue"])
+            for name, value in message.get("MessageAttributes", {}).items()
+        },
+        group_id=message.get("Attributes", {}).get("MessageGroupId"),
+    )
+
+
+@asynccontextmanager
+async def open_topic(
+    endpoint_url: str, *, fifo: bool = False, name: str | None = None, region: str = "us-east-1"
+) -> AsyncIterator[Topic]:
+    """Create a topic, with a name of its own unless given one, and its queue; open clients for both."""
+    suffix = ".fifo" if fifo else ""
+    name = f"topic-{uuid4().hex[:12]}{suffix}" if name is None else name
+    kind = {"FifoTopic": "true"} if fifo else {}
+    queue_kind = {"FifoQueue": "true"} if fifo else {}
+    async with (
+        open_client("sns", endpoint_url, region=region) as sns,
+        open_client("sqs", endpoint_url, region=region) as sqs,
+    ):
+        arn = (await sns.create_topic(Name=name, Attributes=kind))["TopicArn"]
+        queue = f"queue-{uuid4().hex[:12]}{suffix}"
+        url = (await sqs.create_queue(QueueName=queue, Attributes=queue_kind))["QueueUrl"]
+        attributes = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        await sns.subscribe(
+            TopicArn=arn,
+            Protocol="sqs",
+            Endpoint=attributes["Attributes"]["QueueArn"],
+            Attributes={"RawMessageDelivery": "true"},
+        )
+        yield Topic(sns, sqs, name, arn, url)
