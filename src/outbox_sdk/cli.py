@@ -258,3 +258,7 @@ def _errors_to_exit_codes() -> Iterator[None]:
             raise
         _stderr.print(f"outbox: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
+
+
+if __name__ == "__main__":
+    main()

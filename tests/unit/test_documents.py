@@ -1,0 +1,96 @@
+"""What the documents say is executed, or compared with the code it speaks of."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click import Command
+from typer.main import get_command
+
+from outbox_sdk.cli import app
+from outbox_sdk.core.configuration import VARIABLES, parse_environment
+from outbox_sdk.core.entry import TopicLimits
+from outbox_sdk.core.table import TableDesign
+from tests.support.documents import ROOT, code_blocks, readme_namespace
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+def test_the_readme_runs_from_top_to_bottom() -> None:
+    namespace = readme_namespace()
+
+    assert namespace["report"].counts() == {"dispatched": 1}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    missing = [link for link in LINK.findall(path.read_text()) if not (path.parent / link).exists()]
+
+    assert not missing
+
+
+def test_every_command_shown_is_one_that_exists() -> None:
+    """Sessions are defined in the noxfile, and options of `outbox` by its commands."""
+    noxfile = (ROOT / "noxfile.py").read_text()
+    for path in DOCUMENTS:
+        for line in [
+            line for kind in ("bash", "console") for block in code_blocks(path, kind) for line in block
+        ]:
+            for session in re.findall(r"nox -s ([a-z]+)", line):
+                assert f"def {session}(session: nox.Session)" in noxfile, f"{path.name}: {line}"
+            if line.startswith("outbox "):
+                check_command(line.split())
+
+
+def check_command(words: list[str]) -> None:
+    command: Command = get_command(app).commands[words[1]]  # type: ignore[attr-defined]  # a group
+    options = {option for parameter in command.params for option in parameter.opts}
+    unknown = {word for word in words[2:] if word.startswith("--")} - options
+    assert not unknown
+
+
+def test_json_shown_is_json() -> None:
+    for path in DOCUMENTS:
+        for block in code_blocks(path, "json"):
+            for line in block:
+                json.loads(line)
+
+
+def test_the_configuration_page_lists_every_variable_with_its_default() -> None:
+    rows = table_rows(ROOT / "docs" / "configuration.md", "| variable |")
+    documented = {
+        tuple(re.findall(r"`([^`]+)`", row[0])): re.findall(r"`([^`]+)`", row[1])[:1] for row in rows
+    }
+    configuration = parse_environment({"DYNAMODB_OUTBOX_TABLE_NAME": "outbox"})
+
+    assert set(documented) == {variable.names for variable in VARIABLES}
+    for variable in VARIABLES:
+        default = getattr(configuration, variable.field)
+        if variable.field == "dynamodb_outbox_table_name" or default in (None, ""):
+            assert documented[variable.names] == []
+        elif isinstance(default, TopicLimits):
+            assert documented[variable.names] == [str(default.default)]
+        else:
+            (text,) = documented[variable.names]
+            assert variable.parse(text) == default
+
+
+def test_the_table_page_names_every_attribute_of_the_design() -> None:
+    page = (ROOT / "docs" / "table.md").read_text()
+    design = TableDesign.ordered
+    names = [getattr(design, field) for field in design.__struct_fields__ if field != "keyed_by"]
+
+    assert not [name for name in names if f"`{name}`" not in page]
+
+
+def table_rows(path: Path, start: str) -> list[list[str]]:
+    lines = path.read_text().splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith(start))
+    rows = []
+    for line in lines[first + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows
