@@ -119,13 +119,23 @@ def test(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, formatting, types, import contracts and that no file names a package registry."""
+    """Check style, formatting, types and their completeness, import contracts, and that no file names a package registry."""
     install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+    check_type_completeness(session)
     session.run("lint-imports")
     check_no_registry(session)
+
+
+def check_type_completeness(session: nox.Session) -> None:
+    """Fail when a type that a user's checker sees is missing or ambiguous."""
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = str(session.run("python", "-c", code, silent=True, log=False)).strip()
+    # The checker asks the interpreter's own path, which an editable install is not on.
+    path = os.pathsep.join([str(ROOT / "src"), packages])
+    session.run("basedpyright", "--verifytypes", "outbox_sdk", "--ignoreexternal", env={"PYTHONPATH": path})
 
 
 def check_no_registry(session: nox.Session) -> None:

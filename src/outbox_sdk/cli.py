@@ -17,8 +17,8 @@ try:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.table import Table
-except ModuleNotFoundError as error:
-    raise SystemExit(f'{error.name} is missing. Run: pip install "dynamodb-outbox-sdk[local]"') from error
+except ModuleNotFoundError as _error:
+    raise SystemExit(f'{_error.name} is missing. Run: pip install "dynamodb-outbox-sdk[local]"') from _error
 
 import msgspec
 
@@ -35,7 +35,7 @@ from outbox_sdk.shell.settings import Settings
 
 __all__ = ["app", "demo", "main", "relay"]
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     help="A transactional outbox for DynamoDB: try it, and relay messages to SNS.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -6,7 +6,7 @@ contract suites as the adapters for DynamoDB and SNS.
 
 from collections.abc import Iterable, Mapping, Sequence
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,8 +22,10 @@ from outbox_sdk.core.publish import Published, PublishRequest, PublishResponse, 
 from outbox_sdk.core.routing import Routing
 from outbox_sdk.core.table import PARKED, TableDesign
 from outbox_sdk.shell.context import RelayContext
-from outbox_sdk.shell.producer import TransactPut
 from outbox_sdk.shell.relay import relay_batch
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb.type_defs import TransactWriteItemTypeDef
 
 __all__ = ["InMemoryStack", "InMemoryTable", "InMemoryTopics", "PublishedMessage", "stream_event"]
 
@@ -173,8 +175,8 @@ class InMemoryStack:
         envelope: EnvelopeKind = "raw",
         topic_max_bytes: int | None = None,
     ) -> None:
-        self.table = InMemoryTable(design)
-        self.topics = InMemoryTopics(topics)
+        self.table: InMemoryTable = InMemoryTable(design)
+        self.topics: InMemoryTopics = InMemoryTopics(topics)
         self._relayed = 0
         self._context = RelayContext(
             publisher=self.topics,
@@ -195,7 +197,7 @@ class InMemoryStack:
         """What subscribers have got so far, in the order of acceptance."""
         return tuple(self.topics.published)
 
-    def write(self, *entries: TransactPut) -> None:
+    def write(self, *entries: "TransactWriteItemTypeDef") -> None:
         """Commit entries, as one transaction would."""
         for entry in entries:
             self.table.put(entry["Put"]["Item"])
@@ -210,7 +212,9 @@ class InMemoryStack:
         return await relay_batch(self._context, {"Records": records})
 
 
-def stream_event(*entries: TransactPut, design: TableDesign = TableDesign.ordered) -> dict[str, Any]:
+def stream_event(
+    *entries: "TransactWriteItemTypeDef", design: TableDesign = TableDesign.ordered
+) -> dict[str, Any]:
     """Build the event that Lambda hands over when entries of :meth:`~outbox_sdk.Outbox.put` are committed."""
     table = InMemoryTable(design)
     for entry in entries:

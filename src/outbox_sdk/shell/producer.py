@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
@@ -17,18 +17,16 @@ from outbox_sdk.core.routing import Refusal, is_topic_name
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.text import format_instant
 
-__all__ = ["MAX_ITEM_BYTES", "Outbox", "TransactPut"]
+if TYPE_CHECKING:
+    # The clients' own type, so that the entry goes into `TransactItems` without a cast.
+    from types_aiobotocore_dynamodb.type_defs import TransactWriteItemTypeDef
+
+__all__ = ["MAX_ITEM_BYTES", "Outbox"]
 
 MAX_ITEM_BYTES = 409_600
 """DynamoDB's limit for an item, names included."""
 
 _MAX_KEY_BYTES = {"HASH": 2_048, "RANGE": 1_024}
-
-
-class TransactPut(TypedDict):
-    """One element of ``TransactItems``; any DynamoDB client of the low-level kind takes it."""
-
-    Put: dict[str, Any]
 
 
 class Outbox:
@@ -81,7 +79,7 @@ class Outbox:
         sequence: int | None = None,
         headers: Mapping[str, str] | None = None,
         created_at: datetime | None = None,
-    ) -> TransactPut:
+    ) -> "TransactWriteItemTypeDef":
         """Build the entry of ``TransactWriteItems`` that writes one message.
 
         ``message`` is anything that msgspec encodes as JSON, or the body itself as a string with ``topic``.

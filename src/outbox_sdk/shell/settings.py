@@ -5,7 +5,7 @@ The one module that imports pydantic. The Lambda handler never does: it reads th
 """
 
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from pydantic import AliasChoices, AliasGenerator, Field, ValidationInfo, field_validator
@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     'dev-'
     """
 
-    model_config = SettingsConfigDict(
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         alias_generator=AliasGenerator(validation_alias=lambda field: AliasChoices(*_NAMES[field])),
         arbitrary_types_allowed=True,
         case_sensitive=True,
