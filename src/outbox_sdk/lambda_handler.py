@@ -63,7 +63,7 @@ class RelayHandler:
         report = await relay.relay_batch(
             event, remaining_seconds=None if remaining is None else remaining() / 1000
         )
-        self._log(report)
+        self._log(report, context)
         return report.response
 
     async def _open(self, context: Any) -> Relay:
@@ -78,13 +78,14 @@ class RelayHandler:
             )
         return self._relay
 
-    def _log(self, report: BatchReport) -> None:
+    def _log(self, report: BatchReport, context: Any) -> None:
         if self._logger is None:
-            self._logger = Logger(service="outbox-relay")
+            self._logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME") or "outbox-relay")
+        names = {"function_request_id": getattr(context, "aws_request_id", None)}
         for line in describe_records(report):
-            self._logger.warning(line.event, extra=line.fields)
+            self._logger.warning(line.event, extra={**names, **line.fields})
         batch = describe_batch(report)
-        self._logger.info(batch.event, extra=batch.fields)
+        self._logger.info(batch.event, extra={**names, **batch.fields})
 
 
 _handler = RelayHandler()

@@ -12,12 +12,12 @@ import msgspec
 
 from outbox_sdk.core.entry import Entry, TopicLimits
 from outbox_sdk.core.envelope import EnvelopeKind
-from outbox_sdk.core.identifiers import AccountId, Item, ItemKey, Region, TableName
+from outbox_sdk.core.identifiers import AccountId, ItemKey, Region, TableName
 from outbox_sdk.core.items import is_outstanding
 from outbox_sdk.core.lookup import Found, LookupResult, Missing
-from outbox_sdk.core.mark import Mark, Marked, MarkResult
+from outbox_sdk.core.mark import Mark, Marked, MarkResult, Park
 from outbox_sdk.core.outcome import BatchReport
-from outbox_sdk.core.plan import Park, Wrapping
+from outbox_sdk.core.plan import Wrapping
 from outbox_sdk.core.publish import Published, PublishRequest, PublishResponse, RequestFailed
 from outbox_sdk.core.routing import Routing
 from outbox_sdk.core.table import PARKED, TableDesign
@@ -97,7 +97,7 @@ class InMemoryTable:
         self.items: dict[ItemKey, dict[str, Any]] = {}
         self.records: list[dict[str, Any]] = []
 
-    def put(self, item: Item) -> ItemKey:
+    def put(self, item: Mapping[str, Any]) -> ItemKey:
         """Write an item, and the record of it into the stream; give its key."""
         names = (self.design.partition_key, self.design.sort_key)
         key = ItemKey.from_item({name: item[name] for name in names if name is not None})

@@ -5,7 +5,7 @@ pydantic. The environment is an argument: nothing in here looks at the process.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,7 +17,14 @@ from outbox_sdk.core.identifiers import AccountId, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
 from outbox_sdk.core.routing import is_topic_name
 
-__all__ = ["VARIABLES", "RelayConfiguration", "Variable", "parse_environment", "parse_field"]
+__all__ = [
+    "VARIABLES",
+    "RelayConfiguration",
+    "Variable",
+    "parse_environment",
+    "parse_field",
+    "parse_variables",
+]
 
 _T = TypeVar("_T")
 
@@ -170,15 +177,24 @@ def parse_environment(environment: Mapping[str, str]) -> RelayConfiguration:
     >>> parse_environment({"DYNAMODB_OUTBOX_TABLE_NAME": "outbox"}).outbox_mark_strategy
     'batch'
     """
-    values: dict[str, Any] = {}
-    for variable in VARIABLES:
-        for name in variable.names:
-            if environment.get(name):
-                values[variable.field] = parse_field(variable.field, environment[name], name=name)
-                break
+    values = parse_variables(environment)
     if "dynamodb_outbox_table_name" not in values:
         parse_field("dynamodb_outbox_table_name", "")  # raises: the one variable without a default
     return RelayConfiguration(**values)
+
+
+def parse_variables(environment: Mapping[str, str], *, given: Container[str] = ()) -> dict[str, Any]:
+    """Read the fields that the environment sets, but for those that are ``given`` otherwise.
+
+    Raises:
+        ConfigurationError: naming the first variable that is wrong.
+    """
+    values: dict[str, Any] = {}
+    for variable in VARIABLES:
+        name = next((name for name in variable.names if environment.get(name)), None)
+        if name is not None and variable.field not in given:
+            values[variable.field] = parse_field(variable.field, environment[name], name=name)
+    return values
 
 
 def parse_field(field: str, text: str, *, name: str | None = None) -> Any:

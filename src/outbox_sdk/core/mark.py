@@ -7,7 +7,6 @@ import msgspec
 
 from outbox_sdk.core.identifiers import AttributeValue, ItemKey, TableName
 from outbox_sdk.core.message import OutboxMessage
-from outbox_sdk.core.plan import Park
 from outbox_sdk.core.table import PARKED, TableDesign
 
 __all__ = [
@@ -17,6 +16,7 @@ __all__ = [
     "MarkResult",
     "MarkStrategy",
     "Marked",
+    "Park",
     "Unwritten",
     "decode_delete_response",
     "decode_statement_response",
@@ -34,6 +34,14 @@ MAX_BATCH_MARKS = 25
 """DynamoDB takes this many statements or deletes in one request."""
 
 _SECONDS_A_DAY = 86_400
+
+
+class Park(msgspec.Struct, frozen=True):
+    """Set an item aside, if it still carries ``marker``."""
+
+    key: ItemKey
+    marker: AttributeValue
+    reason: str
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):

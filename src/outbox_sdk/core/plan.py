@@ -1,15 +1,17 @@
 """A batch decided: which messages to publish in which order, which only to mark, which to park."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from outbox_sdk.core.entry import Entry, TopicLimits, encode_entry
 from outbox_sdk.core.envelope import EnvelopeKind
-from outbox_sdk.core.identifiers import AttributeValue, ItemKey, SequenceNumber
+from outbox_sdk.core.identifiers import ItemKey, SequenceNumber
+from outbox_sdk.core.lanes import Lane, MessageRecord, hold_unreadable, plan_lanes
 from outbox_sdk.core.lookup import Found, LookupResult, Missing, Unreadable
+from outbox_sdk.core.mark import Park
 from outbox_sdk.core.message import OutboxMessage, Poison, Skipped
-from outbox_sdk.core.outcome import Held, Outcome, Settled
+from outbox_sdk.core.outcome import Outcome, Settled
 from outbox_sdk.core.routing import Refusal, Routing
 from outbox_sdk.core.stream import Record
 
@@ -17,19 +19,12 @@ __all__ = [
     "Arrival",
     "BatchPlan",
     "Intake",
-    "Lane",
-    "MessageRecord",
-    "Park",
     "Remembered",
     "Wrapping",
     "plan_batch",
-    "plan_held_lane",
     "plan_intake",
     "plan_lookup",
 ]
-
-Lane = tuple["MessageRecord", ...]
-"""Messages to publish one after the other. On a standard topic every message is a lane of its own."""
 
 
 class Wrapping(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,34 +40,10 @@ class Wrapping(msgspec.Struct, frozen=True, kw_only=True):
         return encode_entry(message, self.routing, kind=self.kind, limits=self.limits, source=self.source)
 
 
-class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry and the record that brought it.
-
-    ``position`` orders it in its lane; ``sequence_number`` is the record whose image the entry shows.
-    """
-
-    entry: Entry
-    position: int
-    sequence_number: SequenceNumber
-    creation: float | None
-
-    @property
-    def key(self) -> ItemKey:
-        """The item's identity."""
-        return self.entry.message.key
-
-
-class Park(msgspec.Struct, frozen=True):
-    """Set an item aside, if it still carries ``marker``."""
-
-    key: ItemKey
-    marker: AttributeValue
-    reason: str
-
-
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """All records of one item in the batch, as one: the first gives the place, the last the content."""
 
+    message: OutboxMessage
     position: int
     record: Record
 
@@ -124,7 +95,7 @@ def plan_intake(records: Iterable[Record]) -> Intake:
     for key, record in latest.items():
         content = record.content
         if isinstance(content, OutboxMessage):
-            messages[key] = Arrival(position=first[key], record=record)
+            messages[key] = Arrival(message=content, position=first[key], record=record)
         elif isinstance(content, Poison):
             poison.append(content)
         else:
@@ -172,16 +143,23 @@ def plan_batch(
     parks = [Park(poison.key, poison.marker, poison.reason) for poison in intake.poison]
     decided: dict[ItemKey, Outcome] = dict(intake.settled)
     ready: list[MessageRecord] = []
+    unreadable: dict[ItemKey, str] = {}
     for key, arrival in intake.messages.items():
-        message = arrival.record.content
-        assert isinstance(message, OutboxMessage)  # noqa: S101 - plan_intake puts nothing else there
-        if published(key, arrival.record.sequence_number):
-            marks.append(Remembered(message, arrival.record.sequence_number))
+        message, record = arrival.message, arrival.record
+        if published(key, record.sequence_number):
+            marks.append(Remembered(message, record.sequence_number))
             continue
-        outcome = _decide_lookup(lookups.get(key), deletes=deletes)
-        if outcome is not None:
-            decided[key] = outcome
-            continue
+        match lookups.get(key):
+            case Found(outstanding=False):
+                decided[key] = Settled("dispatched")
+                continue
+            case Missing() if deletes:
+                decided[key] = Settled("deleted")
+                continue
+            case Unreadable(code):
+                unreadable[key] = code
+            case _:
+                pass  # outstanding, or nothing speaks against publishing it
         entry = wrapping.encode(message)
         if isinstance(entry, Refusal):
             parks.append(Park(key, message.marker, entry.reason))
@@ -190,55 +168,9 @@ def plan_batch(
             MessageRecord(
                 entry=entry,
                 position=arrival.position,
-                sequence_number=arrival.record.sequence_number,
-                creation=arrival.record.creation,
+                sequence_number=record.sequence_number,
+                creation=record.creation,
             )
         )
-    return BatchPlan(lanes=_plan_lanes(ready), marks=tuple(marks), parks=tuple(parks), decided=decided)
-
-
-def _decide_lookup(result: LookupResult | None, *, deletes: bool) -> Outcome | None:
-    """Say what a look-up decides; ``None`` means publish."""
-    match result:
-        case None:
-            return None
-        case Found(outstanding):
-            return None if outstanding else Settled("dispatched")
-        case Missing():
-            return Settled("deleted") if deletes else None
-        case Unreadable(code):
-            return Held(code)
-
-
-def _plan_lanes(ready: Sequence[MessageRecord]) -> tuple[Lane, ...]:
-    lanes: dict[object, list[MessageRecord]] = {}
-    for record in ready:
-        entry = record.entry
-        lane = record.key if entry.group_id is None else (entry.topic, entry.group_id)
-        lanes.setdefault(lane, []).append(record)
-    ordered = [tuple(sorted(lane, key=_lane_order(lane))) for lane in lanes.values()]
-    # Lanes start in the order of their heads, so that what came first goes first.
-    return tuple(sorted(ordered, key=lambda lane: lane[0].position))
-
-
-def _lane_order(lane: Sequence[MessageRecord]) -> Callable[[MessageRecord], tuple[int, int]]:
-    # A lane numbered throughout by its producer goes by those numbers: the stream may reverse two items of
-    # one transaction. With a number missing, nothing but the stream's own order is left.
-    if all(record.entry.message.sequence is not None for record in lane):
-        return lambda record: (record.entry.message.sequence or 0, record.position)
-    return lambda record: (record.position, 0)
-
-
-def plan_held_lane(
-    lane: Iterable[MessageRecord], *, code: str, now: float, park_after: float
-) -> tuple[Park, ...]:
-    """Park a lane whose head a wrong configuration has held for more than ``park_after`` seconds.
-
-    The whole rest of the lane goes with it, so that a redrive by the reason brings it back in order, and one
-    mistyped topic does not stop a shard for a day. Empty while there is still time to mend it, and where the
-    head's age is not known.
-    """
-    lane = tuple(lane)
-    if not lane or lane[0].creation is None or now - lane[0].creation <= park_after:
-        return ()
-    return tuple(Park(record.key, record.entry.message.marker, f"held:{code}") for record in lane)
+    lanes, held = hold_unreadable(plan_lanes(ready), unreadable)
+    return BatchPlan(lanes=lanes, marks=tuple(marks), parks=tuple(parks), decided={**decided, **held})

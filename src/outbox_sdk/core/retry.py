@@ -51,4 +51,4 @@ def retry_delay(policy: RetryPolicy, *, attempt: int, code: str, jitter: float) 
         return None
     if attempt == 1 and code == "ConnectionClosed":
         return 0.0
-    return jitter * min(policy.cap, policy.base * 2.0 ** (attempt - 1))
+    return jitter * min(policy.cap, policy.base * 2.0 ** min(attempt - 1, 60))

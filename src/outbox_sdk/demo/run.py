@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.errors import OutboxError
@@ -25,6 +25,7 @@ from outbox_sdk.shell.relay import Relay, open_relay
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_dynamodb.type_defs import TransactWriteItemTypeDef
     from types_aiobotocore_sns import SNSClient
     from types_aiobotocore_sqs import SQSClient
 
@@ -173,7 +174,7 @@ async def _write_transaction(
 ) -> list[Written]:
     """Change an order and write the messages about it: all of it, or nothing."""
     aggregate_id = messages[0].aggregate_id
-    order = {
+    order: TransactWriteItemTypeDef = {
         "Put": {
             "TableName": _ORDERS,
             "Item": {"PK": {"S": f"ORDER#{aggregate_id}"}, "Version": {"N": str(version + 1)}},
@@ -188,18 +189,20 @@ async def _write_transaction(
         )
         for message in messages
     ]
-    await dynamodb.transact_write_items(TransactItems=[order, *puts])  # type: ignore[list-item]  # plain dicts
-    return [
-        Written(
-            message_id=put["Put"]["Item"]["MessageId"]["S"],
-            aggregate_id=message.aggregate_id,
-            topic=message.topic,
-            body=put["Put"]["Item"]["Message"]["S"],
-            position=message.transaction,
-            verbatim=message.verbatim,
-        )
-        for message, put in zip(messages, puts, strict=True)
-    ]
+    await dynamodb.transact_write_items(TransactItems=[order, *puts])
+    return [_written(message, put) for message, put in zip(messages, puts, strict=True)]
+
+
+def _written(message: DemoMessage, put: "TransactWriteItemTypeDef") -> Written:
+    item: Mapping[str, Any] = put["Put"]["Item"]
+    return Written(
+        message_id=item[OUTBOX.design.message_id]["S"],
+        aggregate_id=message.aggregate_id,
+        topic=message.topic,
+        body=item[OUTBOX.design.body]["S"],
+        position=message.transaction,
+        verbatim=message.verbatim,
+    )
 
 
 async def _wait_until_done(progress: Progress) -> None:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from outbox_sdk.core.classification import ErrorClass, classify_table_error
 from outbox_sdk.core.entry import Entry
 from outbox_sdk.core.identifiers import ItemKey, SequenceNumber
-from outbox_sdk.core.mark import Mark, Marked, Unwritten, plan_mark
+from outbox_sdk.core.lanes import Lane, MessageRecord, plan_held_lane
+from outbox_sdk.core.mark import Mark, Marked, Park, Unwritten, plan_mark
 from outbox_sdk.core.message import OutboxMessage
 from outbox_sdk.core.outcome import (
     Dispatched,
@@ -21,7 +22,7 @@ from outbox_sdk.core.outcome import (
     Unmarked,
     Unparked,
 )
-from outbox_sdk.core.plan import BatchPlan, Lane, MessageRecord, Park, Remembered, plan_held_lane
+from outbox_sdk.core.plan import BatchPlan, Remembered
 from outbox_sdk.core.publish import (
     EntryResult,
     Failed,

@@ -11,6 +11,7 @@ from outbox_sdk.core.mark import (
     Marked,
     MarkResult,
     MarkStrategy,
+    Park,
     Unwritten,
     decode_delete_response,
     decode_statement_response,
@@ -19,7 +20,6 @@ from outbox_sdk.core.mark import (
     mark_statements_request,
     park_request,
 )
-from outbox_sdk.core.plan import Park
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.aws import translate_error
 from outbox_sdk.shell.ports import Marker

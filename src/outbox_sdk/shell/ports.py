@@ -9,8 +9,7 @@ from typing import Protocol
 
 from outbox_sdk.core.identifiers import ItemKey
 from outbox_sdk.core.lookup import LookupResult
-from outbox_sdk.core.mark import Mark, MarkResult
-from outbox_sdk.core.plan import Park
+from outbox_sdk.core.mark import Mark, MarkResult, Park
 from outbox_sdk.core.publish import PublishRequest, PublishResponse
 
 __all__ = ["Marker", "Publisher", "Table"]

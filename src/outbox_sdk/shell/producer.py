@@ -15,7 +15,7 @@ from outbox_sdk.core.items import bucket_of, decode_item, encode_item, item_size
 from outbox_sdk.core.message import OutboxMessage, Poison
 from outbox_sdk.core.routing import Refusal, is_topic_name
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.core.text import format_instant
+from outbox_sdk.core.text import find_text_fault, format_instant
 
 if TYPE_CHECKING:
     # The clients' own type, so that the entry goes into `TransactItems` without a cast.
@@ -177,8 +177,9 @@ def _encode_body(message: object) -> str:
 
 
 def _check_text(field: str, text: str) -> None:
-    if not text:
-        raise InvalidMessageError(field, "is empty")
+    fault = find_text_fault(text) if text else "empty"
+    if fault is not None:
+        raise InvalidMessageError(field, f"is refused: {fault}")
 
 
 def _format_created_at(created_at: datetime | None) -> str:

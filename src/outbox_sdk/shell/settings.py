@@ -4,26 +4,39 @@ The one module that imports pydantic. The Lambda handler never does: it reads th
 :func:`outbox_sdk.core.configuration.parse_environment`, and a property test holds both to one result.
 """
 
+import os
 from collections.abc import Set as AbstractSet
 from typing import Any, ClassVar
 
 import msgspec
-from pydantic import AliasChoices, AliasGenerator, Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from outbox_sdk.core.configuration import VARIABLES, RelayConfiguration, parse_field
+from outbox_sdk.core.configuration import RelayConfiguration, parse_field, parse_variables
 from outbox_sdk.core.entry import TopicLimits
 from outbox_sdk.core.envelope import EnvelopeKind
 from outbox_sdk.core.mark import MarkStrategy
 
 __all__ = ["Settings"]
 
-_NAMES = {variable.field: variable.names for variable in VARIABLES}
-_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(RelayConfiguration)}
+_FIELDS = msgspec.structs.fields(RelayConfiguration)
+_DEFAULTS = {field.name: field.default for field in _FIELDS}
 
 
 def _default(field: str) -> Any:
     return Field(default=_DEFAULTS[field])
+
+
+class _Environment(PydanticBaseSettingsSource):
+    """The environment as the core's table reads it, but for what arguments have given already."""
+
+    def __call__(self) -> dict[str, Any]:
+        return parse_variables(os.environ, given=self.current_state)
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        # The base class asks for it; `__call__` gives all fields at once.
+        raise NotImplementedError
 
 
 class Settings(BaseSettings):
@@ -41,15 +54,7 @@ class Settings(BaseSettings):
     """
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
-        alias_generator=AliasGenerator(validation_alias=lambda field: AliasChoices(*_NAMES[field])),
-        arbitrary_types_allowed=True,
-        case_sensitive=True,
-        enable_decoding=False,
-        env_ignore_empty=True,
-        extra="forbid",
-        frozen=True,
-        validate_by_alias=True,
-        validate_by_name=True,
+        arbitrary_types_allowed=True, extra="forbid", frozen=True
     )
 
     dynamodb_outbox_table_name: str = Field(default="", validate_default=True)
@@ -69,15 +74,30 @@ class Settings(BaseSettings):
     outbox_park_held_after_seconds: float = _default("outbox_park_held_after_seconds")
     outbox_sweep_after_seconds: float = _default("outbox_sweep_after_seconds")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings passes all by name
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, then the environment by the core's table; nothing else."""
+        return init_settings, _Environment(settings_cls)
+
     @field_validator("*", mode="before")
     @classmethod
     def _by_the_rule(cls, value: Any, info: ValidationInfo) -> Any:
+        """Hold a value to the rule of its variable, whoever gave it: each has a form as text."""
         if isinstance(value, AbstractSet | list | tuple):
             value = ",".join(value) or None
         if value is None or isinstance(value, TopicLimits) or info.field_name is None:
             return value
-        return parse_field(info.field_name, str(value))
+        # A small float's own text has an exponent, which no rule takes.
+        text = f"{value:.9f}" if isinstance(value, float) else str(value)
+        return parse_field(info.field_name, text)
 
     def to_configuration(self) -> RelayConfiguration:
         """Give the same settings as the relay takes them."""
-        return RelayConfiguration(**{field: getattr(self, field) for field in _NAMES})
+        return RelayConfiguration(**{field.name: getattr(self, field.name) for field in _FIELDS})
