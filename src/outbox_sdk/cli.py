@@ -117,7 +117,8 @@ def _write_received(output: IO[bytes], result: DemoResult) -> None:
 @contextmanager
 def _progress_bars(total: int) -> Iterator[DemoProgress]:
     columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=_stderr, transient=True) as bars:
+    hidden = not _stderr.is_terminal
+    with Progress(*columns, console=_stderr, transient=True, disable=hidden) as bars:
         tasks = {name: bars.add_task(name, total=total) for name in ("written", "published", "received")}
 
         def show(progress: DemoProgress) -> None:
