@@ -81,7 +81,7 @@ def demo(
         if as_json:
             sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
         else:
-            Console().print(_demo_table(report))
+            Console().print(_demo_table(report), _verdict(report))
     if not report.succeeded:
         raise typer.Exit(1)
 
@@ -128,9 +128,14 @@ def _progress_bars(total: int) -> Iterator[DemoProgress]:
         yield DemoProgress(total, changed=show)
 
 
+def _verdict(report: DemoReport) -> str:
+    if report.succeeded:
+        return "[green]Every message arrived once, in order.[/green]"
+    return "[red]Not every message arrived once and in order.[/red]"
+
+
 def _demo_table(report: DemoReport) -> Table:
-    verdict = "every message arrived once, in order" if report.succeeded else "not every message made it"
-    table = Table(title=f"outbox demo: {verdict}", title_justify="left")
+    table = Table()
     table.add_column("messages")
     table.add_column("count", justify="right")
     rows = {
