@@ -1,0 +1,115 @@
+"""Importing is cheap and has no effect: nothing heavy is loaded, and no setting is read."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from outbox_sdk.core.configuration import VARIABLES
+
+RECORDER = """
+import json, os, sys
+from collections.abc import MutableMapping
+
+class Recorder(MutableMapping):
+    '''The environment, remembering who read what.'''
+    def __init__(self, values):
+        self.values, self.read = values, []
+    def _note(self, name):
+        frame = sys._getframe(2)
+        while frame.f_globals.get("__name__") in ("collections.abc", "_collections_abc", "os", "__main__"):
+            if frame.f_back is None: break
+            frame = frame.f_back
+        self.read.append((name, frame.f_globals.get("__name__", "")))
+    def __getitem__(self, name):
+        self._note(name)
+        return self.values[name]
+    def __setitem__(self, name, value):
+        self.values[name] = value
+    def __delitem__(self, name):
+        del self.values[name]
+    def __iter__(self):
+        self._note("*")
+        return iter(self.values)
+    def __len__(self):
+        return len(self.values)
+    def copy(self):
+        self._note("*")
+        return dict(self.values)
+
+os.environ = Recorder(dict(os.environ))
+"""
+
+
+def run(code: str) -> dict[str, Any]:
+    """Run code in a fresh interpreter; give what was loaded and what was read of the environment."""
+    report = 'print(json.dumps({"modules": sorted(sys.modules), "read": os.environ.read}))'
+    result = subprocess.run(
+        [sys.executable, "-c", f"{RECORDER}\n{code}\n{report}"], capture_output=True, text=True, check=True
+    )
+    answer = json.loads(result.stdout)
+    assert isinstance(answer, dict)
+    return answer
+
+
+def loaded(answer: dict[str, Any], *packages: str) -> set[str]:
+    return {module.partition(".")[0] for module in answer["modules"]} & set(packages)
+
+
+HEAVY = (
+    "aiobotocore",
+    "aiohttp",
+    "aws_lambda_powertools",
+    "boto3",
+    "botocore",
+    "pydantic",
+    "pydantic_settings",
+)
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    answer = run("import outbox_sdk")
+    assert loaded(answer, *HEAVY, "msgspec", "ministack", "rich", "typer") == set()
+    assert answer["read"] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["Outbox", "OutboxMessage", "TableDesign", "RelayConfiguration", "BatchReport"]
+)
+def test_what_a_producer_uses_loads_no_aws_sdk(name: str) -> None:
+    assert loaded(run(f"from outbox_sdk import {name}"), *HEAVY) == set()
+
+
+def test_the_handler_loads_no_pydantic_and_no_boto3() -> None:
+    """Both would be paid for at every cold start."""
+    answer = run("import outbox_sdk.lambda_handler")
+    heavy = ("boto3", "pydantic", "pydantic_settings", "ministack", "rich", "typer")
+    assert loaded(answer, *heavy) == set()
+    assert loaded(answer, "aiobotocore") == {"aiobotocore"}  # the check above sees what is loaded
+
+
+def test_importing_the_handler_reads_no_setting() -> None:
+    """Settings are read at the first invocation: an error names itself there, and a snapshot holds none.
+
+    Libraries look for switches of their own (`POWERTOOLS_DEBUG`, `AWS_EXECUTION_ENV`), which is theirs.
+    """
+    answer = run("import outbox_sdk.lambda_handler")
+    names = {name for name, _ in answer["read"]}
+    assert names.isdisjoint(name for variable in VARIABLES for name in variable.names)
+    assert not {
+        name for name in names if name.startswith(("AWS_ACCESS", "AWS_SECRET", "AWS_SESSION", "AWS_PROFILE"))
+    }
+    assert {reader for _, reader in answer["read"] if reader.startswith("outbox_sdk")} == set()
+    assert ("POWERTOOLS_DEBUG" in names) or names  # the recorder sees what is read
+
+
+def test_the_recorder_sees_a_module_that_reads() -> None:
+    """A guard that was never seen red guards nothing."""
+    answer = run(
+        "import outbox_sdk.core.configuration as c\n"
+        'exec(\'import os; os.environ.get("AWS_REGION"); os.getenv("HOME")\', vars(c))'
+    )
+    assert ["AWS_REGION", "outbox_sdk.core.configuration"] in answer["read"]
+    assert ["HOME", "outbox_sdk.core.configuration"] in answer["read"]

@@ -1,0 +1,158 @@
+"""What `Outbox.put` refuses, and which argument it names."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from outbox_sdk.core.errors import ConfigurationError, InvalidMessageError
+from outbox_sdk.core.table import TableDesign
+from outbox_sdk.shell.producer import Outbox
+
+
+class OrderCreated(msgspec.Struct):
+    order_id: str
+    price: Decimal
+
+
+OUTBOX = Outbox("outbox", topics={OrderCreated: "order--created"})
+NOON = datetime(2026, 11, 23, 12, tzinfo=timezone(timedelta(hours=1)))
+
+
+def put(message: object = "body", *, outbox: Outbox = OUTBOX, **arguments: Any) -> Any:
+    defaults = {"aggregate_id": "order-7", "topic": "orders"}
+    return outbox.put(message, **{**defaults, **arguments})
+
+
+def test_an_item_of_the_ordered_table() -> None:
+    message = OrderCreated("7", Decimal("1.10"))
+    entry: Any = OUTBOX.put(
+        message,
+        aggregate_id="order-7",
+        correlation_id="c-1",
+        message_id="m-1",
+        sequence=3,
+        headers={"tenant": "blue"},
+        created_at=NOON,
+    )
+    assert entry == {
+        "Put": {
+            "TableName": "outbox",
+            "Item": {
+                "PK": {"S": "AGGREGATE#order-7"},
+                "SK": {"S": "MESSAGE#m-1"},
+                "MessageId": {"S": "m-1"},
+                "AggregateId": {"S": "order-7"},
+                "CorrelationId": {"S": "c-1"},
+                "Topic": {"S": "order--created"},
+                "Message": {"S": '{"order_id":"7","price":"1.10"}'},
+                "MessageType": {"S": "OrderCreated"},
+                "ContentType": {"S": "application/json"},
+                "CreatedAt": {"S": "2026-11-23T11:00:00.000000Z"},
+                "Sequence": {"N": "3"},
+                "Headers": {"M": {"tenant": {"S": "blue"}}},
+                "IsDispatched": {"BOOL": False},
+                "ApproximateDispatchCount": {"N": "0"},
+                "NotDispatched": {"S": "04"},
+            },
+            "ConditionExpression": "attribute_not_exists(#key)",
+            "ExpressionAttributeNames": {"#key": "PK"},
+        }
+    }
+
+
+def test_an_item_of_the_message_keyed_table() -> None:
+    outbox = Outbox("outbox", design=TableDesign.message_keyed)
+    item = put(outbox=outbox, message_id="m-1")["Put"]["Item"]
+    assert item["PK"] == {"S": "MESSAGE#m-1"}
+    assert "SK" not in item
+
+
+def test_what_is_left_out_gets_a_default() -> None:
+    one, other = put()["Put"]["Item"], put()["Put"]["Item"]
+    assert one["MessageId"] != other["MessageId"]
+    written = datetime.fromisoformat(one["CreatedAt"]["S"])
+    assert abs(datetime.now(UTC) - written) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "field", "problem"),
+    [
+        ("body", {"message_id": ""}, "message_id", "empty"),
+        ("body", {"aggregate_id": ""}, "aggregate_id", "empty"),
+        ("body", {"sequence": -1}, "sequence", "-1 is not between 0 and 10^38"),
+        ("body", {"sequence": 10**38}, "sequence", "is not between 0 and 10^38"),
+        ("body", {"topic": "arn:aws:sns:eu-west-1:1:t"}, "topic", "is not a topic name"),
+        ("body", {"topic": None}, "topic", "none is registered for str"),
+        ("body", {"created_at": datetime(2026, 11, 23)}, "created_at", "time zone"),  # noqa: DTZ001
+        ("body", {"aggregate_id": "a" * 3000}, "aggregate_id", "PK has 3010 of 2048 bytes"),
+        ("body", {"aggregate_id": "\0"}, "aggregate_id", "charset:U+0000"),
+        ("body", {"message_id": "\ud800"}, "message_id", "unicode"),
+        ("", {}, "message", "refused: empty"),
+        ("a\0", {}, "message", "refused: charset:U+0000"),
+        ("\ud800", {}, "message", "refused: unicode"),
+        ("a" * 262_144, {}, "message", "refused: size:262"),
+        (object(), {}, "message", "a object is not encoded as JSON by msgspec"),
+        ({"a": "\ud800"}, {}, "message", "a dict is not encoded as JSON by msgspec"),
+    ],
+)
+def test_an_error_names_the_argument(
+    message: object, arguments: dict[str, Any], field: str, problem: str
+) -> None:
+    with pytest.raises(InvalidMessageError) as raised:
+        put(message, message_id=arguments.pop("message_id", "m-1"), **arguments)
+    assert raised.value.field == field
+    assert problem in raised.value.problem
+    assert str(raised.value) == f"{field}: {raised.value.problem}"
+
+
+def test_an_item_over_dynamodbs_limit() -> None:
+    outbox = Outbox("outbox", topic_max_bytes=1_048_576)
+    with pytest.raises(InvalidMessageError, match=r"an item of \d+ of 409600 bytes"):
+        put("a" * 409_600, outbox=outbox)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable"),
+    [
+        ({"buckets": 0}, "buckets"),
+        ({"buckets": 101}, "buckets"),
+        ({"topics": {OrderCreated: "no topic"}}, "topics"),
+    ],
+)
+def test_an_outbox_that_is_wired_wrongly(arguments: dict[str, Any], variable: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        Outbox("outbox", **arguments)
+    assert raised.value.variable == variable
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"headers": {"MessageId": "x"}}, "headers"),
+        ({"headers": {"a": "\0"}}, "headers"),
+        ({"headers": {f"h{number}": "x" for number in range(9)}}, "headers"),
+        ({"correlation_id": "\0"}, "correlation_id"),
+        ({"message_id": "m" * 2000}, "message_id"),
+    ],
+)
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the error names another argument")
+def test_an_error_names_the_argument_that_is_at_fault(arguments: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidMessageError) as raised:
+        put(**arguments)
+    assert raised.value.field == field
+
+
+@pytest.mark.xfail(strict=True, raises=OverflowError, reason="in UTC, it is in a year that no datetime has")
+def test_a_time_at_the_end_of_the_calendar_is_an_invalid_message() -> None:
+    with pytest.raises(InvalidMessageError):
+        put(created_at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))))
+
+
+@pytest.mark.xfail(strict=True, raises=RecursionError, reason="msgspec gives up on a document nested so deep")
+def test_a_document_nested_deeply_is_an_invalid_message() -> None:
+    outbox = Outbox("outbox", envelope="cloudevents")
+    with pytest.raises(InvalidMessageError):
+        put("[" * 5000 + "]" * 5000, outbox=outbox)
