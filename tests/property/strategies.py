@@ -26,7 +26,7 @@ from outbox_sdk.core.identifiers import (
     Region,
     TopicName,
 )
-from outbox_sdk.core.mark import Mark
+from outbox_sdk.core.mark import Mark, Park
 from outbox_sdk.core.message import OutboxMessage
 from outbox_sdk.core.outcome import (
     Dispatched,
@@ -39,7 +39,7 @@ from outbox_sdk.core.outcome import (
     Unmarked,
     Unparked,
 )
-from outbox_sdk.core.plan import Park, Wrapping
+from outbox_sdk.core.plan import Wrapping
 from outbox_sdk.core.publish import EntryFailed, Published, PublishResponse, RequestFailed
 from outbox_sdk.core.routing import Routing
 from outbox_sdk.core.shards import Shard

@@ -21,6 +21,7 @@ from outbox_sdk.core.mark import (
     MAX_BATCH_MARKS,
     Mark,
     Marked,
+    Park,
     Unwritten,
     decode_delete_response,
     decode_statement_response,
@@ -30,7 +31,7 @@ from outbox_sdk.core.mark import (
     park_request,
     plan_mark,
 )
-from outbox_sdk.core.plan import Park, Wrapping
+from outbox_sdk.core.plan import Wrapping
 from outbox_sdk.core.publish import pack_requests, publish_batch_request
 from outbox_sdk.core.routing import Routing
 from outbox_sdk.core.table import TableDesign

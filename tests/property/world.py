@@ -9,15 +9,15 @@ import asyncio
 import selectors
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from outbox_sdk.core.checkpoint import count_settled
 from outbox_sdk.core.identifiers import AccountId, ItemKey, Region, TableName
 from outbox_sdk.core.lookup import Found, LookupResult, Missing, Unreadable
-from outbox_sdk.core.mark import Mark, Marked, MarkResult, Unwritten
+from outbox_sdk.core.mark import Mark, Marked, MarkResult, Park, Unwritten
 from outbox_sdk.core.message import OutboxMessage
 from outbox_sdk.core.outcome import BatchReport
-from outbox_sdk.core.plan import Park, Wrapping
+from outbox_sdk.core.plan import Wrapping
 from outbox_sdk.core.publish import (
     EntryFailed,
     Published,
@@ -73,7 +73,6 @@ class World:
     recheck_after: float = 5.0
     remaining_seconds: float | None = None
     can_delete: bool = False
-    lookups_fail: Literal["never", "wholly", "in part"] = "in part"
     items: dict[ItemKey, dict[str, Any]] = field(default_factory=dict)
     stream: list[dict[str, Any]] = field(default_factory=list)
     accepted: list[Acceptance] = field(default_factory=list)
@@ -212,11 +211,11 @@ class World:
     async def lookup(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, LookupResult]:
         """A consistent read of at most 100 items, all of them or some."""
         assert 1 <= len(set(keys)) == len(keys) <= 100
-        fault = self._fault() if self.lookups_fail != "never" else CALM
+        fault = self._fault()
         await asyncio.sleep(0)
         if fault.kind in ("hang", "answer late"):
             await asyncio.sleep(1_000_000)
-        in_part = self.lookups_fail == "in part" and fault.kind in ("partial", "partly denied")
+        in_part = fault.kind in ("partial", "partly denied")
         results: dict[ItemKey, LookupResult] = {}
         for position, key in enumerate(keys):
             if fault.kind in ("throttled", "closed") or (in_part and fault.hits(position)):
