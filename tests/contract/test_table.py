@@ -10,8 +10,7 @@ import pytest_asyncio
 from outbox_sdk.core.classification import ErrorClass, classify_table_error
 from outbox_sdk.core.identifiers import ItemKey
 from outbox_sdk.core.lookup import MAX_KEYS, Found, Missing, Unreadable
-from outbox_sdk.core.mark import Marked, Unwritten
-from outbox_sdk.core.plan import Park
+from outbox_sdk.core.mark import Marked, Park, Unwritten
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.dynamodb import DynamoDbTable
 from outbox_sdk.shell.ports import Table
