@@ -1,4 +1,4 @@
-"""What a publisher keeps, on every part that has topics: entries arrive as they were, or it says why not."""
+"""What a publisher keeps, on every part and in memory: entries arrive as they were, or it says why not."""
 
 from collections.abc import AsyncIterator
 from typing import NamedTuple
@@ -25,8 +25,9 @@ from outbox_sdk.core.publish import MAX_ENTRIES, Published, PublishRequest, Requ
 from outbox_sdk.core.routing import Routing, is_fifo
 from outbox_sdk.shell.ports import Publisher
 from outbox_sdk.shell.sns import SnsPublisher
+from outbox_sdk.testing import InMemoryTopics
 from tests.support.fixtures import endpoint_of
-from tests.support.topics import Received, Topic, open_topic
+from tests.support.topics import MemoryTopic, Received, TopicView, open_topic
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
@@ -44,7 +45,7 @@ AWKWARD_BODIES = (
 class Case(NamedTuple):
     """A publisher and a topic that it can reach."""
 
-    topic: Topic
+    topic: TopicView
     publisher: Publisher
 
     def entry(
@@ -80,21 +81,27 @@ class Case(NamedTuple):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
     part, fifo = request.param
+    if part == "memory":
+        name = f"topic-{uuid4().hex[:12]}{'.fifo' if fifo else ''}"
+        double = InMemoryTopics([name])
+        yield Case(MemoryTopic(double, name), double)
+        return
     async with open_topic(endpoint_of(request, part), fifo=fifo) as topic:
         yield Case(topic, SnsPublisher(topic.sns))
 
 
-def _cases(*, fifo: tuple[bool, ...]) -> pytest.MarkDecorator:
+def _cases(*parts: str, fifo: tuple[bool, ...] = (False, True)) -> pytest.MarkDecorator:
     cases = [
         pytest.param((part, kind), id=f"{part}-{'fifo' if kind else 'standard'}")
-        for part in ("ministack", "moto")
+        for part in parts
         for kind in fifo
     ]
     return pytest.mark.parametrize("case", cases, indirect=True)
 
 
-every_topic = _cases(fifo=(False, True))
-every_fifo_topic = _cases(fifo=(True,))
+every_topic = _cases("memory", "ministack", "moto")
+every_remote_topic = _cases("ministack", "moto")
+every_fifo_topic = _cases("memory", "ministack", "moto", fifo=(True,))
 
 
 @every_topic
@@ -119,7 +126,7 @@ async def test_the_body_arrives_unchanged_to_the_byte(case: Case, body: str) -> 
     assert received.body.encode() == body.encode()
 
 
-@every_topic
+@every_remote_topic
 async def test_every_attribute_arrives_with_its_type(case: Case) -> None:
     entry = case.entry(
         correlation_id=CorrelationId("c-1 & <2>"),
@@ -145,6 +152,21 @@ async def test_every_attribute_arrives_with_its_type(case: Case) -> None:
         "Sequence": ("Number", str(10**37)),
         "trace.id": ("String", "注文 🙂"),
         "x-y_z": ("String", " "),
+    }
+
+
+@every_topic
+async def test_attributes_arrive_under_their_names(case: Case) -> None:
+    entry = case.entry(sequence=3, headers={"trace.id": "t-1"})
+
+    await _publish(case, entry)
+
+    (received,) = await case.topic.drain(expected=1)
+    assert {name: value for name, (_, value) in received.attributes.items()} == {
+        "MessageId": entry.message.message_id,
+        "AggregateId": entry.message.aggregate_id,
+        "Sequence": "3",
+        "trace.id": "t-1",
     }
 
 

@@ -1,4 +1,4 @@
-"""What a table keeps, on every part that can run it: looking items up, and setting them aside."""
+"""What a table keeps, on every part and in memory: looking items up, and setting them aside."""
 
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
@@ -14,8 +14,9 @@ from outbox_sdk.core.mark import Marked, Park, Unwritten
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.dynamodb import DynamoDbTable
 from outbox_sdk.shell.ports import Table
+from outbox_sdk.testing import InMemoryTable
 from tests.support.fixtures import endpoint_of
-from tests.support.outbox_tables import Items, OutboxTable, item_of, key_of, open_outbox_table
+from tests.support.outbox_tables import Items, MemoryTable, TableView, item_of, key_of, open_outbox_table
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
@@ -25,11 +26,11 @@ AWKWARD = ("O'Brien", 'the "best"', "a?b", "a\\b", "café ключ 注文", "�
 
 
 class Case(NamedTuple):
-    """A table behind its port, and with its back door; ``missing`` is one that does not exist."""
+    """A table behind its port, and its back door; ``missing`` is one that does not exist, where one can."""
 
-    part: OutboxTable
+    part: TableView
     table: Table
-    missing: Table
+    missing: Table | None = None
 
     def item(self, **attributes: Any) -> Items:
         """Make an outstanding item that no other test knows."""
@@ -42,17 +43,22 @@ class Case(NamedTuple):
         return key_of(item, self.part.design), item
 
 
-@pytest_asyncio.fixture(
-    scope="module",
-    loop_scope="module",
-    params=[
-        pytest.param((part, design), id=f"{part}-{design}")
-        for part in ("dynamodb_local", "ministack", "moto")
-        for design in DESIGNS
-    ],
-)
+def _cases(*parts: str) -> pytest.MarkDecorator:
+    cases = [pytest.param((part, design), id=f"{part}-{design}") for part in parts for design in DESIGNS]
+    return pytest.mark.parametrize("case", cases, indirect=True)
+
+
+every_table = _cases("memory", "dynamodb_local", "ministack", "moto")
+every_remote_table = _cases("dynamodb_local", "ministack", "moto")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
     part, design = request.param
+    if part == "memory":
+        double = InMemoryTable(DESIGNS[design])
+        yield Case(MemoryTable(double), double)
+        return
     async with open_outbox_table(endpoint_of(request, part), DESIGNS[design]) as table:
         yield Case(
             table,
@@ -64,6 +70,7 @@ async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
 # Looking up
 
 
+@every_table
 async def test_lookup_tells_the_states_of_an_item_apart(case: Case) -> None:
     outstanding, _ = await case.put()
     foreign, _ = await case.put(NotDispatched={"S": "x"})
@@ -82,6 +89,7 @@ async def test_lookup_tells_the_states_of_an_item_apart(case: Case) -> None:
     }
 
 
+@every_table
 async def test_lookup_answers_for_a_full_request(case: Case) -> None:
     keys: list[ItemKey] = []
     expected: dict[ItemKey, Found | Missing] = {}
@@ -98,6 +106,7 @@ async def test_lookup_answers_for_a_full_request(case: Case) -> None:
     assert await case.table.lookup(keys) == expected
 
 
+@every_table
 async def test_lookup_finds_items_with_awkward_keys(case: Case) -> None:
     design = case.part.design
     items = [item_of(f"{text}{uuid4()}", f"{uuid4()}{text}", design) for text in AWKWARD]
@@ -109,9 +118,11 @@ async def test_lookup_finds_items_with_awkward_keys(case: Case) -> None:
     assert await case.table.lookup(keys) == dict.fromkeys(keys, Found(outstanding=True))
 
 
+@every_remote_table
 async def test_lookup_in_a_table_that_does_not_exist_says_why_for_each_key(case: Case) -> None:
     keys = [key_of(case.item(), case.part.design) for _ in range(2)]
 
+    assert case.missing is not None
     results = await case.missing.lookup(keys)
 
     assert list(results) == keys
@@ -123,6 +134,7 @@ async def test_lookup_in_a_table_that_does_not_exist_says_why_for_each_key(case:
 # Parking
 
 
+@every_table
 async def test_park_writes_exactly_what_the_design_names(case: Case) -> None:
     key, item = await case.put(Extra={"S": "kept"})
 
@@ -135,6 +147,7 @@ async def test_park_writes_exactly_what_the_design_names(case: Case) -> None:
     }
 
 
+@every_table
 async def test_parked_item_moves_in_the_index_to_where_a_person_looks(case: Case) -> None:
     key, _ = await case.put()
     other, _ = await case.put()
@@ -147,6 +160,7 @@ async def test_parked_item_moves_in_the_index_to_where_a_person_looks(case: Case
     assert other in outstanding
 
 
+@every_table
 async def test_park_gives_an_item_without_creation_time_one_so_that_it_is_found(case: Case) -> None:
     key, item = await case.put(CreatedAt=None)
     assert key not in await case.part.list_index("03")
@@ -162,12 +176,14 @@ async def test_park_gives_an_item_without_creation_time_one_so_that_it_is_found(
     }
 
 
+@every_table
 async def test_park_takes_the_marker_as_the_image_showed_it_whatever_its_value(case: Case) -> None:
     for marker in ("x", "O'Brien 🙂"):
         key, _ = await case.put(NotDispatched={"S": marker})
         assert await case.table.park(Park(key, {"S": marker}, "empty"), now=NOW) == Marked()
 
 
+@every_table
 @pytest.mark.parametrize(
     "state",
     [
@@ -188,6 +204,7 @@ async def test_park_leaves_an_item_alone_that_somebody_has_dealt_with(
     assert await case.part.list_changes(key) == ["INSERT"]
 
 
+@every_table
 async def test_park_of_a_missing_item_makes_no_ghost(case: Case) -> None:
     key = key_of(case.item(), case.part.design)
 
@@ -197,7 +214,9 @@ async def test_park_of_a_missing_item_makes_no_ghost(case: Case) -> None:
     assert await case.part.list_changes(key) == []
 
 
+@every_remote_table
 async def test_park_in_a_table_that_does_not_exist_is_a_matter_of_configuration(case: Case) -> None:
+    assert case.missing is not None
     result = await case.missing.park(_park(key_of(case.item(), case.part.design)), now=NOW)
 
     assert isinstance(result, Unwritten)

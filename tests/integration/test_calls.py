@@ -202,9 +202,6 @@ async def test_an_error_of_sns_becomes_its_outcome(
     assert wire.counts() == {"PublishBatch": publishes, **parks}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="translate_error takes what botocore's parser raises for a bug, and the batch fails"
-)
 @pytest.mark.parametrize("text", ["<html>Log in</html>", "not XML <", ""], ids=["html", "text", "nothing"])
 async def test_an_answer_that_is_not_of_sns_is_tried_again_and_leaves_the_neighbours_alone(
     wire: Wire, relay_quickly: RelayQuickly, text: str

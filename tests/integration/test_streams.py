@@ -205,9 +205,6 @@ async def test_an_error_of_configuration_ends_the_reading() -> None:
     assert asyncio.all_tasks() == before
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the records that were read together with the batch are handled as well"
-)
 async def test_stopping_finishes_the_batch_under_way_and_begins_no_other() -> None:
     streams = _streams("a", "b", "c")
     stop, handled = asyncio.Event(), []

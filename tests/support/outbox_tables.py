@@ -1,21 +1,44 @@
-"""An outbox table on a local server, with what tests need to see of it."""
+"""An outbox table, on a local server or in memory, with what tests need to see of it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from outbox_sdk.core.identifiers import ItemKey
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.provisioning import create_outbox_table
+from outbox_sdk.testing import InMemoryTable
 from tests.support.aws import open_client
 
-__all__ = ["Items", "OutboxTable", "item_of", "key_of", "open_outbox_table", "read_stream"]
+__all__ = [
+    "Items",
+    "MemoryTable",
+    "OutboxTable",
+    "TableView",
+    "item_of",
+    "key_of",
+    "open_outbox_table",
+    "read_stream",
+]
 
 Items = dict[str, dict[str, Any]]
 """One item, its attributes by name."""
+
+
+class TableView(Protocol):
+    """The back door of a table: what a test writes into it, and what it finds there afterwards."""
+
+    @property
+    def design(self) -> TableDesign: ...
+
+    async def put(self, item: Items) -> None: ...
+    async def delete(self, key: ItemKey) -> None: ...
+    async def get(self, key: ItemKey) -> Items | None: ...
+    async def list_index(self, marker: str) -> list[ItemKey]: ...
+    async def list_changes(self, key: ItemKey) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +54,10 @@ class OutboxTable:
     async def put(self, item: Items) -> None:
         """Write an item as it is."""
         await self.dynamodb.put_item(TableName=self.name, Item=item)
+
+    async def delete(self, key: ItemKey) -> None:
+        """Delete an item."""
+        await self.dynamodb.delete_item(TableName=self.name, Key=key.to_item())
 
     async def get(self, key: ItemKey) -> Items | None:
         """Read an item, consistently; ``None`` where there is none."""
@@ -55,6 +82,48 @@ class OutboxTable:
         records = await read_stream(self.streams, self.stream_arn)
         return [
             record["eventName"] for record in records if ItemKey.from_item(record["dynamodb"]["Keys"]) == key
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryTable:
+    """The same of the table that users test with."""
+
+    table: InMemoryTable
+
+    @property
+    def design(self) -> TableDesign:
+        """The names of the table's keys and attributes."""
+        return self.table.design
+
+    async def put(self, item: Items) -> None:
+        """Write an item as it is."""
+        self.table.put(item)
+
+    async def delete(self, key: ItemKey) -> None:
+        """Delete an item."""
+        del self.table.items[key]
+
+    async def get(self, key: ItemKey) -> Items | None:
+        """Read an item; ``None`` where there is none."""
+        return self.table.items.get(key)
+
+    async def list_index(self, marker: str) -> list[ItemKey]:
+        """List the items that an index on marker and creation time would hold, oldest first."""
+        names = (self.design.not_dispatched, self.design.created_at)
+        held = [
+            (item[names[1]]["S"], key)
+            for key, item in self.table.items.items()
+            if names[1] in item and item.get(names[0]) == {"S": marker}
+        ]
+        return [key for _, key in sorted(held, key=lambda pair: pair[0])]
+
+    async def list_changes(self, key: ItemKey) -> list[str]:
+        """List what the stream tells of an item: ``INSERT``, ``MODIFY``, ``REMOVE``."""
+        return [
+            record["eventName"]
+            for record in self.table.records
+            if ItemKey.from_item(record["dynamodb"]["Keys"]) == key
         ]
 
 

@@ -1,14 +1,15 @@
-"""A topic on a local server and a queue behind it, as a consumer would have them."""
+"""A topic and what comes out of it: on a local server with a queue behind it, or in memory."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
+from outbox_sdk.testing import InMemoryTopics
 from tests.support.aws import open_client
 
-__all__ = ["Received", "Topic", "open_topic"]
+__all__ = ["MemoryTopic", "Received", "Topic", "TopicView", "open_topic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,17 @@ class Received:
     def message_id(self) -> str:
         """The producer's id."""
         return self.attributes["MessageId"][1]
+
+
+class TopicView(Protocol):
+    """A topic as its consumer sees it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def arn(self) -> str: ...
+
+    async def drain(self, *, expected: int | None = None) -> list[Received]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,33 @@ class Topic:
                 ],
             )
         return received
+
+
+@dataclass(slots=True)
+class MemoryTopic:
+    """A topic of the double that users test with. It does not tell the types of attributes."""
+
+    topics: InMemoryTopics
+    name: str
+    _drained: int = 0
+
+    @property
+    def arn(self) -> str:
+        """The topic's ARN."""
+        return f"arn:aws:sns:us-east-1:000000000000:{self.name}"
+
+    async def drain(self, *, expected: int | None = None) -> list[Received]:
+        """Take out what has come since the last time."""
+        published = [message for message in self.topics.published if message.topic == self.name]
+        fresh, self._drained = published[self._drained :], len(published)
+        return [
+            Received(
+                body=message.body,
+                attributes={name: ("String", value) for name, value in message.attributes.items()},
+                group_id=message.group_id,
+            )
+            for message in fresh
+        ]
 
 
 def _received(message: dict[str, Any]) -> Received:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from outbox_sdk.core.errors import InvalidEventError
 from outbox_sdk.core.identifiers import ItemKey
 from outbox_sdk.core.items import bucket_of, decode_item, encode_item
 from outbox_sdk.core.message import OutboxMessage, Poison
@@ -113,17 +114,18 @@ def event(image: dict[str, Any], **change: Any) -> dict[str, Any]:
     return {"Records": [{"eventName": "INSERT", "dynamodb": record}]}
 
 
-@pytest.mark.xfail(strict=True, raises=UnicodeEncodeError, reason="explaining the fault meets it again")
 def test_half_a_surrogate_pair_as_a_type_is_one_records_fault() -> None:
-    decode_event(event({**GOOD, "Topic": {"\ud800": "x"}}), DESIGN)
+    (record,) = decode_event(event({**GOOD, "Topic": {"\ud800": "x"}}), DESIGN)
+    assert isinstance(record.content, Poison)
+    assert record.content.reason == "type:Topic:?"
 
 
-@pytest.mark.xfail(strict=True, raises=OverflowError, reason="more than a float holds")
 def test_a_time_beyond_all_bounds_is_no_time() -> None:
     """A record must not fail for a time it can do without."""
-    decode_event(event(GOOD, ApproximateCreationDateTime=10**400), DESIGN)
+    (record,) = decode_event(event(GOOD, ApproximateCreationDateTime=10**400), DESIGN)
+    assert record.creation is None
 
 
-@pytest.mark.xfail(strict=True, raises=UnicodeEncodeError, reason="the strict decoder raises another error")
 def test_text_that_is_no_unicode_is_no_event() -> None:
-    decode_event_json("\ud800", DESIGN)
+    with pytest.raises(InvalidEventError):
+        decode_event_json("\ud800", DESIGN)

@@ -138,21 +138,25 @@ def test_an_outbox_that_is_wired_wrongly(arguments: dict[str, Any], variable: st
         ({"message_id": "m" * 2000}, "message_id"),
     ],
 )
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the error names another argument")
 def test_an_error_names_the_argument_that_is_at_fault(arguments: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidMessageError) as raised:
         put(**arguments)
     assert raised.value.field == field
 
 
-@pytest.mark.xfail(strict=True, raises=OverflowError, reason="in UTC, it is in a year that no datetime has")
 def test_a_time_at_the_end_of_the_calendar_is_an_invalid_message() -> None:
     with pytest.raises(InvalidMessageError):
         put(created_at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))))
 
 
-@pytest.mark.xfail(strict=True, raises=RecursionError, reason="msgspec gives up on a document nested so deep")
 def test_a_document_nested_deeply_is_an_invalid_message() -> None:
-    outbox = Outbox("outbox", envelope="cloudevents")
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
     with pytest.raises(InvalidMessageError):
-        put("[" * 5000 + "]" * 5000, outbox=outbox)
+        put(nested, topic="t")
+
+
+def test_text_nested_deeply_is_text() -> None:
+    """Too deep for an envelope to embed, so it travels as a string."""
+    put("[" * 5000 + "]" * 5000, outbox=Outbox("outbox", envelope="cloudevents"))

@@ -30,6 +30,8 @@ def count_settled(records: Sequence[Mapping[str, Any]], response: object) -> int
     positions: dict[object, int] = {}
     for position, record in enumerate(records):
         positions.setdefault(record["dynamodb"]["SequenceNumber"], position)
+    if not isinstance(failures, Sequence):
+        return 0
     lowest = len(records)
     for failure in failures:
         identifier = failure.get("itemIdentifier") if isinstance(failure, Mapping) else None

@@ -181,6 +181,6 @@ def _data(message: OutboxMessage) -> msgspec.Raw | str | Refusal:
     raw = message.body.encode()
     try:
         msgspec.json.decode(raw, type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # nested too deep for msgspec is too deep for consumers
         return Refusal("json") if declared else message.body
     return msgspec.Raw(raw)

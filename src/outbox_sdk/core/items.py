@@ -161,7 +161,7 @@ def _explain(item: Item, design: TableDesign) -> str:
         single[name] = cast("Any", item[name])
         try:
             image = msgspec.convert(single, _image_type(design))
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, ValueError):
             if field in _REQUIRED and item[name] == {"NULL": True}:
                 return f"missing:{name}"
             return f"type:{name}:{_type_of(item[name])}"

@@ -85,7 +85,7 @@ def decode_event_json(
     """Type an event from JSON text; as :func:`decode_event` in everything else."""
     try:
         document = msgspec.json.decode(event)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError):
         # One half of a surrogate pair, escaped, in one image: the strict decoder gives up the whole
         # event for it. The runtime's own decoder reads it, and then it is one record's fault.
         try:
@@ -122,8 +122,15 @@ def decode_record(
         key=key,
         content=_decode_content(wire, key, design),
         modified=wire.event_name != "INSERT",
-        creation=float(change.creation) if type(change.creation) in (int, float) else None,
+        creation=_epoch_seconds(change.creation),
     )
+
+
+def _epoch_seconds(value: object) -> float | None:
+    """Read a time; one that is none, or beyond any calendar, is as good as absent."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < 1e11 else None
 
 
 def _decode_content(wire: WireRecord, key: ItemKey, design: TableDesign) -> Content:

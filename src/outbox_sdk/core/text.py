@@ -34,6 +34,7 @@ def format_instant(instant: datetime) -> str:
 
     Raises:
         ValueError: ``instant`` has no time zone.
+        OverflowError: in UTC it is in a year that no datetime has.
 
     >>> format_instant(datetime(2026, 11, 23, 9, tzinfo=UTC))
     '2026-11-23T09:00:00.000000Z'
@@ -53,6 +54,6 @@ def parse_instant(text: str) -> datetime | None:
     """
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError):  # the first and the last hours of the calendar have no UTC
         return None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant

@@ -45,10 +45,9 @@ class BatchMarker(_OnTable):
 
     async def mark(self, marks: Sequence[Mark]) -> tuple[MarkResult, ...]:
         """Make one request; see :class:`~outbox_sdk.shell.ports.Marker`."""
+        arguments = mark_statements_request(marks, self._design, self._table_name)
         try:
-            response = await self._client.batch_execute_statement(
-                **mark_statements_request(marks, self._design, self._table_name)
-            )
+            response = await self._client.batch_execute_statement(**arguments)
         except Exception as error:
             return _all_unwritten(marks, error)
         return decode_statement_response(marks, response)
@@ -63,8 +62,9 @@ class SingleMarker(_OnTable):
     async def mark(self, marks: Sequence[Mark]) -> tuple[MarkResult, ...]:
         """Make one request for one mark; see :class:`~outbox_sdk.shell.ports.Marker`."""
         (mark,) = marks
+        arguments = mark_request(mark, self._design, self._table_name)
         try:
-            await self._client.update_item(**mark_request(mark, self._design, self._table_name))
+            await self._client.update_item(**arguments)
         except Exception as error:
             return (_settle_condition(error),)
         return (Marked(),)
@@ -78,8 +78,9 @@ class DeleteMarker(_OnTable):
 
     async def mark(self, marks: Sequence[Mark]) -> tuple[MarkResult, ...]:
         """Make one request; see :class:`~outbox_sdk.shell.ports.Marker`."""
+        arguments = delete_marks_request(marks, self._table_name)
         try:
-            response = await self._client.batch_write_item(**delete_marks_request(marks, self._table_name))
+            response = await self._client.batch_write_item(**arguments)
         except Exception as error:
             return _all_unwritten(marks, error)
         return decode_delete_response(marks, response, self._table_name)
@@ -105,10 +106,9 @@ class DynamoDbTable(_OnTable):
 
     async def lookup(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, LookupResult]:
         """Make one read; see :class:`~outbox_sdk.shell.ports.Table`."""
+        arguments = lookup_request(keys, self._design, self._table_name)
         try:
-            response = await self._client.batch_get_item(
-                **lookup_request(keys, self._design, self._table_name)
-            )
+            response = await self._client.batch_get_item(**arguments)
         except Exception as error:
             return dict.fromkeys(keys, Unreadable(translate_error(error).code))
         results, unprocessed = decode_lookup_response(keys, response, self._design, self._table_name)
@@ -116,8 +116,9 @@ class DynamoDbTable(_OnTable):
 
     async def park(self, park: Park, *, now: str) -> MarkResult:
         """Set one item aside; see :class:`~outbox_sdk.shell.ports.Table`."""
+        arguments = park_request(park, self._design, self._table_name, now=now)
         try:
-            await self._client.update_item(**park_request(park, self._design, self._table_name, now=now))
+            await self._client.update_item(**arguments)
         except Exception as error:
             return _settle_condition(error)
         return Marked()

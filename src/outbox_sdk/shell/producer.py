@@ -26,8 +26,6 @@ __all__ = ["MAX_ITEM_BYTES", "Outbox"]
 MAX_ITEM_BYTES = 409_600
 """DynamoDB's limit for an item, names included."""
 
-_MAX_KEY_BYTES = {"HASH": 2_048, "RANGE": 1_024}
-
 
 class Outbox:
     """Writes messages into an outbox table, inside transactions that stay the caller's.
@@ -97,6 +95,10 @@ class Outbox:
         identifier = MessageId(message_id if message_id is not None else str(uuid4()))
         _check_text("message_id", identifier)
         _check_text("aggregate_id", aggregate_id)
+        if correlation_id:  # an empty one says the same as none
+            _check_text("correlation_id", correlation_id)
+        for value in (headers or {}).values():
+            _check_text("headers", value)
         if sequence is not None and not 0 <= sequence < 10**38:
             raise InvalidMessageError("sequence", f"{sequence} is not between 0 and 10^38")
         keys = self.design.item_key_values(aggregate_id, identifier)
@@ -150,19 +152,24 @@ class Outbox:
             else find_size_fault(envelope, self._limits.of(message.topic))
         )
         if fault is not None:
-            raise InvalidMessageError("message", f"message {message.message_id} is refused: {fault.reason}")
-        names = (("HASH", self.design.partition_key), ("RANGE", self.design.sort_key))
-        for kind, name in names:
-            size = len(item[name]["S"].encode()) if name is not None else 0
-            if size > _MAX_KEY_BYTES[kind]:
-                raise InvalidMessageError(
-                    "aggregate_id", f"{name} has {size} of {_MAX_KEY_BYTES[kind]} bytes"
-                )
+            field = "headers" if fault.reason.startswith("attribute") else "message"
+            raise InvalidMessageError(field, f"message {message.message_id} is refused: {fault.reason}")
+        self._check_keys(item)
         size = item_size(item)
         if size > MAX_ITEM_BYTES:
             raise InvalidMessageError(
                 "message", f"message {message.message_id} makes an item of {size} of {MAX_ITEM_BYTES} bytes"
             )
+
+    def _check_keys(self, item: dict[str, Any]) -> None:
+        by_aggregate = self.design.keyed_by == "aggregate"
+        for name, limit, field in (
+            (self.design.partition_key, 2_048, "aggregate_id" if by_aggregate else "message_id"),
+            (self.design.sort_key, 1_024, "message_id"),
+        ):
+            size = 0 if name is None else len(item[name]["S"].encode())
+            if size > limit:
+                raise InvalidMessageError(field, f"{name} has {size} of {limit} bytes")
 
 
 def _encode_body(message: object) -> str:
@@ -187,5 +194,5 @@ def _format_created_at(created_at: datetime | None) -> str:
         return format_instant(datetime.now(UTC))
     try:
         return format_instant(created_at)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InvalidMessageError("created_at", str(error)) from error

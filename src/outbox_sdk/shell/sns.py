@@ -25,8 +25,9 @@ class SnsPublisher:
 
     async def publish(self, request: PublishRequest) -> PublishResponse:
         """Make one request; see :class:`~outbox_sdk.shell.ports.Publisher`."""
+        arguments = publish_batch_request(request)
         try:
-            response = await self._client.publish_batch(**publish_batch_request(request))
+            response = await self._client.publish_batch(**arguments)
         except Exception as error:
             fault = translate_error(error)
             return RequestFailed(fault.code, fault.status, fault.text)

@@ -153,7 +153,7 @@ async def _read_shard(reader: _Reader, shard: Shard) -> None:
         records = answer.get("Records", [])
         for start in range(0, len(records), reader.batch_size):
             batch = records[start : start + reader.batch_size]
-            if not await _handle_until_settled(reader, batch):
+            if reader.stop.is_set() or not await _handle_until_settled(reader, batch):
                 return
             position = batch[-1]["dynamodb"]["SequenceNumber"]
         iterator = answer.get("NextShardIterator")
