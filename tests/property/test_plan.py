@@ -227,7 +227,7 @@ def test_what_may_be_old_news_is_looked_up(data: st.DataObject, recheck_after: f
     expected = set()
     for key, place in places(event).items():
         record = place.last.wire
-        creation = record["dynamodb"].get("ApproximateCreationDateTime")
+        creation = place.last.creation
         fresh = record["eventName"] == "INSERT" and creation is not None and NOW - creation < recheck_after
         if place.kind == "message" and not fresh and (key, place.last.number) not in remembered:
             expected.add(key)
