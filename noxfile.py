@@ -114,7 +114,8 @@ def demo(session: nox.Session) -> None:
 def test(session: nox.Session) -> None:
     """Run the tests and the docstring examples; arguments after `--` go to pytest."""
     install(session, "test")
-    session.run("pytest", *session.posargs)
+    # A process a core: much of the time goes into waiting for local servers, of which each has its own.
+    session.run("pytest", "--numprocesses=auto", *session.posargs)
 
 
 @nox.session
