@@ -1,5 +1,6 @@
 """Creating what the relay needs in an AWS account or a local stack."""
 
+import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
 __all__ = ["create_outbox_table"]
+
+_RECOVERY_ATTEMPTS = 30
 
 
 async def create_outbox_table(
@@ -49,23 +52,40 @@ async def create_outbox_table(
 
 
 async def _enable_time_to_live(client: "DynamoDBClient", table_name: str, design: TableDesign) -> None:
-    # Asking again for what is set already is an error on AWS.
+    # Asking again for what is set already is an error on AWS, and so it is when somebody else was faster.
+    if await _find_time_to_live(client, table_name) is None:
+        try:
+            await client.update_time_to_live(**time_to_live_request(design, table_name))
+        except client.exceptions.ClientError:
+            if await _find_time_to_live(client, table_name) is None:
+                raise
+    current = await _find_time_to_live(client, table_name)
+    if current not in (None, design.expires_at):
+        raise ConfigurationError(table_name, f"its time to live is on {current}, not on {design.expires_at}")
+
+
+async def _find_time_to_live(client: "DynamoDBClient", table_name: str) -> str | None:
+    """Give the attribute that the table's time to live is on, or about to be."""
     answer = await client.describe_time_to_live(TableName=table_name)
     current = answer.get("TimeToLiveDescription", {})
-    if current.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING"):
-        await client.update_time_to_live(**time_to_live_request(design, table_name))
-    elif current.get("AttributeName") != design.expires_at:
-        raise ConfigurationError(
-            table_name, f"its time to live is on {current.get('AttributeName')}, not on {design.expires_at}"
-        )
+    on = current.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
+    return current.get("AttributeName") if on else None
 
 
 async def _enable_recovery(client: "DynamoDBClient", table_name: str) -> None:
-    try:
-        await client.update_continuous_backups(
-            TableName=table_name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
-        )
-    except client.exceptions.ClientError as error:
-        # AWS knows the operation; an endpoint that does not is a local stack, where nothing is to recover.
-        if error.response["Error"]["Code"] != "UnknownOperationException":
-            raise
+    for attempt in range(1, _RECOVERY_ATTEMPTS + 1):
+        try:
+            await client.update_continuous_backups(
+                TableName=table_name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+            )
+        except client.exceptions.ClientError as error:
+            code = error.response["Error"]["Code"]
+            # AWS knows the operation; an endpoint that does not is a local stack, with nothing to recover.
+            if code == "UnknownOperationException":
+                return
+            # A table is active some moments before its backups can be switched on.
+            if code != "ContinuousBackupsUnavailableException" or attempt == _RECOVERY_ATTEMPTS:
+                raise
+            await asyncio.sleep(1.0)
+        else:
+            return

@@ -12,6 +12,7 @@ import msgspec
 
 from outbox_sdk.core.entry import Entry, TopicLimits
 from outbox_sdk.core.envelope import EnvelopeKind
+from outbox_sdk.core.errors import InvalidMessageError
 from outbox_sdk.core.identifiers import AccountId, ItemKey, Region, TableName
 from outbox_sdk.core.items import is_outstanding
 from outbox_sdk.core.lookup import Found, LookupResult, Missing
@@ -97,10 +98,14 @@ class InMemoryTable:
         self.items: dict[ItemKey, dict[str, Any]] = {}
         self.records: list[dict[str, Any]] = []
 
+    def key_of(self, item: Mapping[str, Any]) -> ItemKey:
+        """Give the key of an item."""
+        names = (self.design.partition_key, self.design.sort_key)
+        return ItemKey.from_item({name: item[name] for name in names if name is not None})
+
     def put(self, item: Mapping[str, Any]) -> ItemKey:
         """Write an item, and the record of it into the stream; give its key."""
-        names = (self.design.partition_key, self.design.sort_key)
-        key = ItemKey.from_item({name: item[name] for name in names if name is not None})
+        key = self.key_of(item)
         self._write(key, dict(item))
         return key
 
@@ -198,9 +203,18 @@ class InMemoryStack:
         return tuple(self.topics.published)
 
     def write(self, *entries: "TransactWriteItemTypeDef") -> None:
-        """Commit entries, as one transaction would."""
-        for entry in entries:
-            self.table.put(entry["Put"]["Item"])
+        """Commit entries, as one transaction would. Entries of other tables may be among them.
+
+        Raises:
+            InvalidMessageError: a message was put before; nothing of the transaction is written.
+        """
+        marker = self.table.design.not_dispatched
+        items = [entry["Put"]["Item"] for entry in entries if marker in entry.get("Put", {}).get("Item", {})]
+        for item in items:
+            if self.table.key_of(item) in self.table.items:
+                raise InvalidMessageError("message_id", "the same message was put before")
+        for item in items:
+            self.table.put(item)
 
     async def relay(self) -> BatchReport:
         """Relay the records that have come since the last time; give what became of each.
@@ -245,7 +259,7 @@ def _record(
             "ApproximateCreationDateTime": time(),
             "Keys": key.to_item(),
             # Sequence numbers of different lengths, as DynamoDB's are: whoever compares text is found out.
-            "SequenceNumber": str(10**20 + position * 10**17),
+            "SequenceNumber": str(10**21 + (position - 3) * 10**17),
             "SizeBytes": len(msgspec.json.encode([new, old])),
             "StreamViewType": "NEW_AND_OLD_IMAGES",
             **{image: value for image, value in images.items() if value is not None},

@@ -32,8 +32,8 @@ _T = TypeVar("_T")
 class RelayConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     """What a relay has to know; one value, made once at start.
 
-    Units are in the names. ``aws_region`` and ``aws_account_id`` are where the topics live; in Lambda they
-    come from the function's own ARN when they are not set here.
+    Units are in the names. ``aws_region`` and ``aws_account_id`` are where the topics live; in Lambda both
+    come from the function's own ARN instead.
     """
 
     dynamodb_outbox_table_name: TableName

@@ -21,6 +21,7 @@ __all__ = [
     "TableName",
     "TopicArn",
     "TopicName",
+    "to_client_value",
 ]
 
 AccountId = NewType("AccountId", str)
@@ -95,16 +96,25 @@ class ItemKey(msgspec.Struct, frozen=True):
             raise ValueError("a key has at least one attribute")
         return cls(tuple(parts))
 
-    def to_item(self) -> dict[str, dict[str, str | bytes]]:
+    def to_item(self) -> dict[str, dict[str, Any]]:
         """Write the key as AWS clients take it; a binary part becomes bytes."""
-        return {
-            name: {kind: base64.b64decode(value) if kind == "B" else value}
-            for name, kind, value in self.parts
-        }
+        return {name: to_client_value({kind: value}) for name, kind, value in self.parts}
 
     def describe(self) -> str:
         """Name the item in a log or an error."""
         return " ".join(f"{name}={value}" for name, _, value in self.parts)
+
+
+def to_client_value(value: AttributeValue) -> dict[str, Any]:
+    """Write an attribute of an event as AWS clients take it: they encode binary values themselves.
+
+    >>> to_client_value({"B": "eA=="})
+    {'B': b'x'}
+    """
+    return {
+        kind: base64.b64decode(content) if kind == "B" and isinstance(content, str) else content
+        for kind, content in value.items()
+    }
 
 
 def _is_unicode(text: str) -> bool:

@@ -143,10 +143,15 @@ def _poison(item: Item, key: ItemKey, design: TableDesign, reason: str) -> Poiso
     message_id = _lenient(item.get(design.message_id), "S")
     return Poison(
         key=key,
-        marker=item[design.not_dispatched],
+        marker=_marker(item[design.not_dispatched]),
         reason=reason,
         message_id=None if message_id is None else MessageId(message_id),
     )
+
+
+def _marker(value: object) -> AttributeValue:
+    """Give a marker that can stand in a condition; one without any type cannot come from a table."""
+    return value if isinstance(value, Mapping) and len(value) == 1 else {"NULL": True}
 
 
 def _explain(item: Item, design: TableDesign) -> str:
@@ -202,7 +207,7 @@ def _integer(number: _OptionalNumber) -> int | None:
 def encode_item(message: OutboxMessage, design: TableDesign) -> dict[str, dict[str, Any]]:
     """Write a message as the item that a producer puts; the inverse of :func:`decode_item`."""
     item: dict[str, dict[str, Any]] = {
-        **cast("dict[str, dict[str, Any]]", message.key.to_item()),
+        **message.key.to_item(),
         design.message_id: {"S": message.message_id},
         design.aggregate_id: {"S": message.aggregate_id},
         design.topic: {"S": message.topic},

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from outbox_sdk.core.identifiers import AttributeValue, ItemKey, TableName
+from outbox_sdk.core.identifiers import AttributeValue, ItemKey, TableName, to_client_value
 from outbox_sdk.core.message import OutboxMessage
 from outbox_sdk.core.table import PARKED, TableDesign
 
@@ -105,7 +105,7 @@ def _mark_statement(mark: Mark, design: TableDesign, table_name: TableName | str
         "Statement": " ".join(
             ["UPDATE", _quoted(str(table_name)), *clauses, "WHERE", " AND ".join(conditions)]
         ),
-        "Parameters": [*sets.values(), *keys.values(), dict(mark.marker)],
+        "Parameters": [*sets.values(), *keys.values(), to_client_value(mark.marker)],
     }
 
 
@@ -166,7 +166,7 @@ def _update_request(
     remove: bool,
 ) -> dict[str, Any]:
     names = {"#marker": design.not_dispatched}
-    values: dict[str, Any] = {":marker": dict(marker)}
+    values: dict[str, Any] = {":marker": to_client_value(marker)}
     assignments = []
     for position, (name, (expression, value)) in enumerate(sets.items()):
         placeholder = "#marker" if name == design.not_dispatched else f"#n{position}"

@@ -41,11 +41,16 @@ class Wrapping(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
-    """All records of one item in the batch, as one: the first gives the place, the last the content."""
+    """All records of one item in the batch, as one: the first gives the place, the last the content.
+
+    ``removed`` tells that the item is gone by the end of the batch: by the relay's own mark if that deletes,
+    else by somebody who did not wait for it to be published.
+    """
 
     message: OutboxMessage
     position: int
     record: Record
+    removed: bool = False
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -79,12 +84,18 @@ def plan_intake(records: Iterable[Record]) -> Intake:
     """Gather a batch by item, so that the records of one item are settled by one publish.
 
     The latest record of an item tells its state: an insert followed by its own mark in the same batch has
-    been dealt with. The earliest that is outstanding gives its place in the order.
+    been dealt with. The earliest that is outstanding gives its place in the order. A removal settles
+    nothing by itself: what was committed is published, unless the table says that it has been.
     """
     latest: dict[ItemKey, Record] = {}
     first: dict[ItemKey, int] = {}
+    removed: set[ItemKey] = set()
     for record in sorted(records, key=lambda record: record.position):
+        if record.content == Skipped("removed") and record.key in first:
+            removed.add(record.key)
+            continue
         latest[record.key] = record
+        removed.discard(record.key)
         if isinstance(record.content, Skipped):
             first.pop(record.key, None)
         else:
@@ -95,7 +106,9 @@ def plan_intake(records: Iterable[Record]) -> Intake:
     for key, record in latest.items():
         content = record.content
         if isinstance(content, OutboxMessage):
-            messages[key] = Arrival(message=content, position=first[key], record=record)
+            messages[key] = Arrival(
+                message=content, position=first[key], record=record, removed=key in removed
+            )
         elif isinstance(content, Poison):
             poison.append(content)
         else:
@@ -108,15 +121,15 @@ def plan_lookup(
 ) -> tuple[ItemKey, ...]:
     """List the items that somebody may have dealt with already, to be read before publishing.
 
-    Those are all that existed before their record, and those whose record is ``recheck_after`` seconds old
-    or has no time. ``now`` is in epoch seconds. What this process remembers as ``published`` needs no
-    reading.
+    Those are all that existed before their record or are gone after it, and those whose record is
+    ``recheck_after`` seconds old or has no time. ``now`` is in epoch seconds. What this process remembers
+    as ``published`` needs no reading.
     """
     return tuple(
         key
         for key, arrival in intake.messages.items()
         if not published(key, arrival.record.sequence_number)
-        and _needs_lookup(arrival.record, now=now, recheck_after=recheck_after)
+        and (arrival.removed or _needs_lookup(arrival.record, now=now, recheck_after=recheck_after))
     )
 
 

@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AggregateId, MessageId, TableName
 
 __all__ = [
@@ -64,6 +65,13 @@ class TableDesign(msgspec.Struct, frozen=True, kw_only=True):
     redrive_count: str = "RedriveCount"
     outstanding_index: str = "NotDispatchedMessagesIndex"
     sequence_index: str | None = None
+
+    def __post_init__(self) -> None:
+        for field in self.__struct_fields__:
+            name = getattr(self, field)
+            # In a statement these two open a placeholder, even inside quotes.
+            if name is not None and (not name or name[0] in "#:"):
+                raise ConfigurationError(field, f"{name!r} cannot name an attribute or an index")
 
     ordered: ClassVar["TableDesign"]
     message_keyed: ClassVar["TableDesign"]

@@ -83,6 +83,7 @@ async def run_demo(stack: EmbeddedStack, messages: Sequence[DemoMessage], progre
         )
         written: dict[str, Written] = {}
         received: list[Received] = []
+        seen: set[str] = set()
         stop, complete = asyncio.Event(), asyncio.Event()
 
         def on_batch(report: BatchReport) -> None:
@@ -91,7 +92,9 @@ async def run_demo(stack: EmbeddedStack, messages: Sequence[DemoMessage], progre
 
         def on_received(message: Received) -> None:
             received.append(message)
-            progress.add(received=1)
+            if message.message_id not in seen:
+                seen.add(message.message_id)
+                progress.add(received=1)
 
         started = monotonic()
         async with asyncio.TaskGroup() as group:

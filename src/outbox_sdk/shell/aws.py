@@ -38,10 +38,12 @@ __all__ = [
     "find_region",
     "open_client",
     "open_clients",
+    "partition_of",
     "patient_config",
     "translate_error",
 ]
 
+_NO_PROFILE: Any = {"profile": (None, None, None, None)}
 _CONNECT_TIMEOUT_SECONDS = 2
 _READ_TIMEOUT_SECONDS = 5
 """Far below botocore's minute: one hung socket must not eat an invocation."""
@@ -100,13 +102,9 @@ async def open_client(
     service: str, access: AwsAccess, *, config: AioConfig | None = None
 ) -> AsyncIterator[Any]:
     """Open one client, with the relay's configuration and what ``config`` changes of it."""
-    # Any: the typed session takes the names of services as literals only.
-    session: Any
-    if access.credentials is None:
-        session = _session(access.profile)
-    else:
-        # A profile named by the environment must not be looked for when nothing of it is used.
-        session = AioSession(session_vars={"profile": (None, None, None, None)})
+    session: Any  # the typed one takes the names of services as literals only
+    # With credentials given, a profile named by the environment must not even be looked for.
+    session = _session(access.profile) if access.credentials is None else AioSession(session_vars=_NO_PROFILE)
     access_key, secret_key = access.credentials or (None, None)
     settings = client_config(access)
     async with session.create_client(
@@ -145,6 +143,11 @@ async def open_clients(access: AwsAccess) -> AsyncIterator[Clients]:
             await stack.enter_async_context(open_client(service, access)) for service in ("sns", "dynamodb")
         ]
         yield Clients(sns, dynamodb)
+
+
+def partition_of(region: Region | str) -> Partition:
+    """Give the partition that a Region is in."""
+    return Partition(AioSession(session_vars=_NO_PROFILE).get_partition_for_region(region))
 
 
 async def fetch_identity(access: AwsAccess) -> tuple[Partition, AccountId]:

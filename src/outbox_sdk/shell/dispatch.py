@@ -39,6 +39,7 @@ from outbox_sdk.shell.context import RelayContext
 __all__ = ["Dispatch"]
 
 _DEADLINE = "Deadline"
+_LINGER_SECONDS = 1.0
 
 
 class Dispatch:
@@ -60,6 +61,7 @@ class Dispatch:
         self._numbers: dict[ItemKey, SequenceNumber] = {}
         self._unmarked: list[OutboxMessage] = []
         self._publishing = 0
+        self._linger: asyncio.Task[None] | None = None
 
     async def run(self, plan: BatchPlan) -> Mapping[ItemKey, Outcome]:
         """Carry out a plan; give an outcome for every item in it."""
@@ -180,13 +182,16 @@ class Dispatch:
 
     # Marking
 
-    def _begin_marks(self) -> None:
-        """Send full requests at once, and the rest as soon as no publish may add to it."""
+    def _begin_marks(self, *, flush: bool = False) -> None:
+        """Send full requests at once, and the rest as soon as no publish may add to it.
+
+        A publish that hangs must not keep the others unmarked until the end: the rest waits a moment only.
+        """
         marker = self._context.marker
         if marker is None:
             return
         size = marker.request_size
-        while len(self._unmarked) >= size or (self._unmarked and not self._publishing):
+        while len(self._unmarked) >= size or (self._unmarked and (flush or not self._publishing)):
             messages, self._unmarked = self._unmarked[:size], self._unmarked[size:]
             seconds = self._context.now()
             now = format_instant(datetime.fromtimestamp(seconds, UTC))
@@ -195,6 +200,16 @@ class Dispatch:
                 for message in messages
             ]
             self._group.create_task(self._mark(marks, attempt=1, delay=0.0))
+        if self._unmarked and self._linger is None:
+            self._linger = self._group.create_task(self._flush_marks())
+        elif not self._unmarked and self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+
+    async def _flush_marks(self) -> None:
+        await asyncio.sleep(max(0.0, min(_LINGER_SECONDS, (self._deadline.stop - self._clock()) / 2)))
+        self._linger = None
+        self._begin_marks(flush=True)
 
     async def _mark(self, marks: Sequence[Mark], *, attempt: int, delay: float) -> None:
         marker = self._context.marker
@@ -212,6 +227,9 @@ class Dispatch:
                     self._settle_mark(mark, Dispatched(gone))
                 case Unwritten(code):
                     match classify_table_error(code):
+                        case ErrorClass.MESSAGE if len(marks) > 1:
+                            # A request that is refused as a whole may be so for one mark's sake: find it.
+                            self._group.create_task(self._mark([mark], attempt=attempt, delay=0.0))
                         case ErrorClass.MESSAGE:
                             self._settle_mark(mark, MarkRefused(code))
                         case ErrorClass.CONFIGURATION:

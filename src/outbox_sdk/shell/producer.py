@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_ITEM_BYTES", "Outbox"]
 
-MAX_ITEM_BYTES = 409_600
-"""DynamoDB's limit for an item, names included."""
+MAX_ITEM_BYTES = 409_600 - 1_024
+"""DynamoDB's limit for an item, names included, less the room that marking or parking it may need."""
 
 
 class Outbox:

@@ -22,6 +22,7 @@ from outbox_sdk.shell.aws import (
     find_region,
     open_client,
     open_clients,
+    partition_of,
     translate_error,
 )
 from outbox_sdk.shell.context import RelayContext
@@ -115,14 +116,22 @@ class Relay:
     ) -> None:
         """Relay the table's stream without Lambda, from its oldest record on, until ``stop`` is set.
 
-        ``on_batch`` is told of each batch. See :func:`~outbox_sdk.shell.streams.follow_stream` for what is
-        promised and what is raised; a table that is missing or has no stream is a ConfigurationError.
+        ``on_batch`` is told of each batch; what it raises ends the reading. See
+        :func:`~outbox_sdk.shell.streams.follow_stream` for what is promised and what is raised; a table that
+        is missing or has no stream is a ConfigurationError.
         """
+        stop = stop if stop is not None else asyncio.Event()
+        failures: list[Exception] = []
 
         async def handle(event: dict[str, Any]) -> BatchResponse:
             report = await self.relay_batch(event)
-            if on_batch is not None:
-                on_batch(report)
+            try:
+                if on_batch is not None:
+                    on_batch(report)
+            except Exception as error:
+                # The batch is relayed: an observer's trouble must not bring it again, but end the reading.
+                failures.append(error)
+                stop.set()
             return report.response
 
         stream_arn = await self._find_stream()
@@ -130,6 +139,8 @@ class Relay:
             await follow_stream(
                 streams, stream_arn, handle, stop=stop, batch_size=batch_size, poll_seconds=poll_seconds
             )
+        if failures:
+            raise failures[0]
 
     async def _find_stream(self) -> str:
         table_name = self.context.table_name
@@ -164,12 +175,11 @@ async def open_relay(
     Raises:
         ConfigurationError: no Region is known, or STS does not name the account.
     """
-    partition, account_id = Partition("aws"), configuration.aws_account_id
-    region = configuration.aws_region
+    partition: Partition | None = None
+    region, account_id = configuration.aws_region, configuration.aws_account_id
     if function_arn is not None:
         partition, region, account_id = parse_function_arn(function_arn)
-    if region is None:
-        region = find_region(profile)
+    region = region or find_region(profile)
     if region is None:
         raise ConfigurationError("AWS_REGION", "is not set; give the Region of the table and the topics")
     access = AwsAccess(
@@ -182,7 +192,7 @@ async def open_relay(
     if account_id is None:
         partition, account_id = await fetch_identity(access)
     routing = Routing(
-        partition=partition,
+        partition=partition or partition_of(region),
         region=region,
         account_id=AccountId(account_id),
         prefix=configuration.aws_sns_topic_prefix,

@@ -11,6 +11,7 @@ from random import random
 from typing import TYPE_CHECKING, Any
 
 from outbox_sdk.core.checkpoint import count_settled
+from outbox_sdk.core.classification import ErrorClass, classify_request_error
 from outbox_sdk.core.errors import ConfigurationError, InvalidEventError, OutboxError
 from outbox_sdk.core.retry import RetryPolicy, retry_delay
 from outbox_sdk.core.shards import Shard, readable_shards
@@ -26,9 +27,9 @@ _log = logging.getLogger("outbox_sdk")
 BatchHandler = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any] | None]]
 """Takes an event of Lambda's shape; gives Lambda's response, or raises to get the whole batch again."""
 
-# Patient without end: Lambda's default is to bring a batch again until its records leave the stream.
-_BATCH_RETRY = RetryPolicy(attempts=1_000_000_000, base=0.1, cap=10.0)
-_CALL_RETRY = RetryPolicy(attempts=8, base=0.1, cap=5.0)
+# Patient without end: Lambda's default is to bring a batch again until its records leave the stream, and an
+# outage passes.
+_PATIENT = RetryPolicy(attempts=1_000_000_000, base=0.1, cap=10.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,7 @@ async def _read_shard(reader: _Reader, shard: Shard) -> None:
     while iterator is not None and not reader.stop.is_set():
         read = partial(reader.streams.get_records, ShardIterator=iterator, Limit=1_000)
         try:
-            answer = await _call(reader, read)
+            answer = await _call(reader, read, of_shard=True)
         except _IteratorLostError as lost:
             # Expired between two reads, or trimmed before they were read: go on behind the last record
             # handled, or with the oldest that is left.
@@ -179,7 +180,7 @@ async def _handle_until_settled(reader: _Reader, records: Sequence[Mapping[str, 
         records = records[settled:]
         if records:
             attempt = 1 if settled else attempt + 1
-            delay = retry_delay(_BATCH_RETRY, attempt=attempt, code="", jitter=0.5 + random() / 2)
+            delay = retry_delay(_PATIENT, attempt=attempt, code="", jitter=0.5 + random() / 2)
             await _pause(reader, delay or 0.0)
     return True
 
@@ -204,6 +205,7 @@ async def _open_iterator(reader: _Reader, shard: Shard, position: str | None) ->
                 ShardId=shard.shard_id,
                 **where,
             ),
+            of_shard=True,
         )
     except _IteratorLostError:
         # The place behind the last record has left the stream as well.
@@ -211,8 +213,11 @@ async def _open_iterator(reader: _Reader, shard: Shard, position: str | None) ->
     return None if answer is None else answer["ShardIterator"]
 
 
-async def _call(reader: _Reader, call: Callable[[], Awaitable[Any]]) -> Any:
-    """Make a call, again and again while it may pass; ``None`` when the reader stops in between."""
+async def _call(reader: _Reader, call: Callable[[], Awaitable[Any]], *, of_shard: bool = False) -> Any:
+    """Make a call, again and again while it may pass.
+
+    Gives ``None`` when the reader stops in between, and when a call ``of_shard`` finds the shard gone.
+    """
     attempt = 0
     while not reader.stop.is_set():
         attempt += 1
@@ -222,21 +227,15 @@ async def _call(reader: _Reader, call: Callable[[], Awaitable[Any]]) -> Any:
             fault = translate_error(error)
             if fault.code in ("ExpiredIteratorException", "TrimmedDataAccessException"):
                 raise _IteratorLostError(trimmed=fault.code.startswith("Trimmed")) from error
-            delay = None
-            if (
-                fault.status in (0, 429)
-                or fault.status >= 500
-                or "Throttl" in fault.code
-                or "Limit" in fault.code
-            ):
-                delay = retry_delay(_CALL_RETRY, attempt=attempt, code=fault.code, jitter=random())
-            if delay is None:
-                if fault.code == "ResourceNotFoundException":
-                    raise ConfigurationError(
-                        "stream_arn", f"there is no stream {reader.stream_arn}"
-                    ) from error
+            if fault.code == "ResourceNotFoundException":
+                if of_shard:
+                    return None  # it has left the stream with all its records
+                raise ConfigurationError("stream_arn", f"there is no stream {reader.stream_arn}") from error
+            if classify_request_error(fault.code, status=fault.status) is not ErrorClass.RETRY:
                 raise OutboxError(f"reading {reader.stream_arn} failed with {fault.code}") from error
-            await _pause(reader, delay)
+            _log.warning("stream_unreadable", extra={"code": fault.code, "attempt": attempt})
+            delay = retry_delay(_PATIENT, attempt=attempt, code=fault.code, jitter=random())
+            await _pause(reader, delay or 0.0)
     return None
 
 
