@@ -137,7 +137,9 @@ def test_a_refusal_names_the_fault_and_no_payload(
     fields = st.dictionaries(
         st.sampled_from(["correlation_id", "message_type", "content_type"]), our.awkward_text(), max_size=2
     )
-    headers = st.dictionaries(our.awkward_text() | st.sampled_from(["MessageId", "a"]), our.awkward_text())
+    many = st.integers(0, 12).map(lambda count: {f"h{number}": "x" for number in range(count)})
+    odd = st.dictionaries(our.awkward_text() | st.sampled_from(["MessageId", "a"]), our.awkward_text())
+    headers = odd | many
     drawn = data.draw(fields)
     drawn_headers = data.draw(headers)
     message = msgspec.structs.replace(message, **drawn, headers=drawn_headers)

@@ -69,6 +69,17 @@ def test_decoding_never_raises_whatever_an_image_holds(data: st.DataObject) -> N
         check_park_reason(decoded.reason)
 
 
+@given(our.designs(), our.awkward_text())
+def test_a_body_that_cannot_travel_is_poison(design: TableDesign, body: str) -> None:
+    """SNS would take it and SQS would discard it, unseen: so it is parked, and seen."""
+    key = our.item_key(design, "a", "m")
+    item = {name: {kind: value} for name, kind, value in key.parts}
+    for name, text in (("message_id", "m"), ("aggregate_id", "a"), ("topic", "t"), ("not_dispatched", "x")):
+        item[getattr(design, name)] = {"S": text}
+    decoded = decode_item({**item, design.body: {"S": body}}, key, design)
+    assert isinstance(decoded, Poison) == (not body or find_untravelling(body) is not None)
+
+
 @given(st.data())
 def test_a_reason_never_quotes_the_message(data: st.DataObject) -> None:
     """No payload reaches a log or a `ParkReason`, whatever is wrong with the item."""

@@ -70,7 +70,7 @@ def test_packing_is_dense_and_keeps_the_order_of_a_topic(data: st.DataObject) ->
     """Requests cost money and time: two neighbours of one topic never fit into one; nothing is reordered."""
     topics = st.sampled_from(["one", "two"]).map(TopicName)
     routing = Routing(region=Region("eu-west-1"), account_id=AccountId("123456789012"))
-    limits = TopicLimits(default=data.draw(st.sampled_from([60, 150, 400, 262_144])))
+    limits = TopicLimits(default=data.draw(st.sampled_from([60, 150, 200, 400, 262_144])))
     wrapping = Wrapping(routing=routing, limits=limits, source="/outbox/test")
     event = data.draw(our.events(rich=False, kinds=("message",), topics=topics, max_size=25, repeats=False))
     entries = [lane[0].entry for lane in plan_of(event, wrapping).lanes]
@@ -78,6 +78,8 @@ def test_packing_is_dense_and_keeps_the_order_of_a_topic(data: st.DataObject) ->
     for topic in {entry.topic for entry in entries}:
         mine = [request.entries for request in requests if request.topic == topic]
         assert [entry for part in mine for entry in part] == [e for e in entries if e.topic == topic]
+        for part in mine:
+            assert len(part) == 1 or sum(entry.envelope.size for entry in part) <= limits.default
         for part, following in pairwise(mine):
             weight = sum(entry.envelope.size for entry in (*part, following[0]))
             assert len(part) == 10 or weight > limits.default

@@ -1,7 +1,7 @@
 """A small world for the real relay: a table, its stream, topics, and a Lambda that brings batches again.
 
 Everything is in memory and on a virtual clock. Each call of the relay may meet a fault, taken from a list
-that a test draws; when the list is used up the world is calm. What must hold at every step is asserted
+of its port; when the lists are used up the world is calm. What must hold at every step is asserted
 here, at the moment it would break.
 """
 
@@ -68,7 +68,7 @@ class Acceptance(NamedTuple):
 class World:
     """The state of everything, and the ports that the relay uses on it."""
 
-    faults: list[Fault] = field(default_factory=list)
+    faults: dict[str, list[Fault]] = field(default_factory=dict)
     batch_size: int = 10
     recheck_after: float = 5.0
     remaining_seconds: float | None = None
@@ -124,16 +124,17 @@ class World:
         value = self.items.get(key, {}).get(DESIGN.not_dispatched)
         return None if value is None else str(value.get("S"))
 
-    def _fault(self) -> Fault:
+    def _fault(self, call: str) -> Fault:
         self.calls += 1
-        return self.faults.pop(0) if self.faults else CALM
+        faults = self.faults.get(call)
+        return faults.pop(0) if faults else CALM
 
     # The ports
 
     async def publish(self, request: PublishRequest) -> PublishResponse:
         """``PublishBatch``: all its rules, and the faults of the network around it."""
         check_publish_batch(publish_batch_request(request), limit=262_144)
-        fault = self._fault()
+        fault = self._fault("publish")
         await asyncio.sleep(0)
         match fault.kind:
             case "throttled":
@@ -175,7 +176,7 @@ class World:
         assert 1 <= len({mark.key for mark in marks}) == len(marks) <= self.request_size
         accepted = {acceptance.key for acceptance in self.accepted}
         assert all(mark.key in accepted for mark in marks), "marked before it was accepted"
-        fault = self._fault()
+        fault = self._fault("mark")
         await asyncio.sleep(0)
         results: list[MarkResult] = []
         for position, mark in enumerate(marks):
@@ -211,7 +212,7 @@ class World:
     async def lookup(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, LookupResult]:
         """A consistent read of at most 100 items, all of them or some."""
         assert 1 <= len(set(keys)) == len(keys) <= 100
-        fault = self._fault()
+        fault = self._fault("lookup")
         await asyncio.sleep(0)
         if fault.kind in ("hang", "answer late"):
             await asyncio.sleep(1_000_000)
@@ -228,7 +229,7 @@ class World:
 
     async def park(self, park: Park, *, now: str) -> MarkResult:
         """Set an item aside, on the condition that the marker stands."""
-        fault = self._fault()
+        fault = self._fault("park")
         await asyncio.sleep(0)
         if fault.kind in ("throttled", "partly denied"):
             return Unwritten("ThrottlingException" if fault.kind == "throttled" else "AccessDeniedException")
