@@ -110,7 +110,7 @@ def test_an_error_names_the_argument(
 
 def test_an_item_over_dynamodbs_limit() -> None:
     outbox = Outbox("outbox", topic_max_bytes=1_048_576)
-    with pytest.raises(InvalidMessageError, match=r"an item of \d+ of 409600 bytes"):
+    with pytest.raises(InvalidMessageError, match=r"an item of \d+ of 408576 bytes"):
         put("a" * 409_600, outbox=outbox)
 
 

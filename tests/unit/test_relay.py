@@ -1,0 +1,146 @@
+"""The relay on doubles in memory: cases that the laws do not spell out one by one."""
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from outbox_sdk.core.errors import ConfigurationError, InvalidMessageError
+from outbox_sdk.core.mark import Mark, MarkResult, Unwritten
+from outbox_sdk.core.message import Poison
+from outbox_sdk.core.outcome import Dispatched, MarkRefused
+from outbox_sdk.core.publish import PublishRequest, PublishResponse
+from outbox_sdk.core.stream import decode_event
+from outbox_sdk.core.table import TableDesign
+from outbox_sdk.shell import dispatch
+from outbox_sdk.shell.producer import Outbox
+from outbox_sdk.shell.relay import relay_batch
+from outbox_sdk.testing import InMemoryStack, InMemoryTable, InMemoryTopics, stream_event
+
+OUTBOX = Outbox("outbox")
+
+
+def entries(count: int, topic: str = "t") -> list[Any]:
+    return [
+        OUTBOX.put("{}", aggregate_id=f"a{number}", topic=topic, message_id=f"m{number}")
+        for number in range(count)
+    ]
+
+
+def remove_all(table: InMemoryTable) -> None:
+    for key in list(table.items):
+        table._write(key, None)
+
+
+async def test_what_was_removed_before_it_was_relayed_is_published() -> None:
+    """A committed message is not lost because somebody deleted its item in the same batch."""
+    stack = InMemoryStack()
+    stack.write(*entries(1))
+    remove_all(stack.table)
+
+    report = await stack.relay()
+
+    assert [message.message_id for message in stack.published] == ["m0"]
+    assert report.response == {"batchItemFailures": []}
+
+
+async def test_what_the_deleting_mark_removed_is_not_published_again() -> None:
+    stack = InMemoryStack()
+    table = InMemoryTable(deletes=True)
+    context = dataclasses.replace(stack._context, table=table, marker=table)
+    table.put(entries(1)[0]["Put"]["Item"])
+    await relay_batch(context, {"Records": list(table.records)})
+    assert [record["eventName"] for record in table.records] == ["INSERT", "REMOVE"]
+
+    await relay_batch(context, {"Records": list(table.records)})
+
+    assert len(stack.published) == 1
+
+
+class OneBadMark(InMemoryTable):
+    """DynamoDB refuses a whole request for one statement in it."""
+
+    async def mark(self, marks: Sequence[Mark]) -> tuple[MarkResult, ...]:
+        if any("m3" in mark.key.describe() for mark in marks):
+            return (Unwritten("ValidationException"),) * len(marks)
+        return await super().mark(marks)
+
+
+async def test_one_mark_that_is_refused_takes_no_other_along() -> None:
+    stack = InMemoryStack()
+    table = OneBadMark()
+    for entry in entries(10):
+        table.put(entry["Put"]["Item"])
+    context = dataclasses.replace(stack._context, table=table, marker=table)
+
+    report = await relay_batch(context, {"Records": list(table.records)})
+
+    outcomes = [record.outcome for record in report.records]
+    assert outcomes == [MarkRefused("ValidationException") if n == 3 else Dispatched() for n in range(10)]
+    assert report.response == {"batchItemFailures": []}
+
+
+class OneHangingTopic(InMemoryTopics):
+    async def publish(self, request: PublishRequest) -> PublishResponse:
+        if request.topic.endswith("slow"):
+            await asyncio.Event().wait()
+        return await super().publish(request)
+
+
+async def test_a_publish_that_hangs_keeps_no_other_message_unmarked() -> None:
+    topics, stack = OneHangingTopic(), InMemoryStack()
+    slow = OUTBOX.put("{}", aggregate_id="z", topic="slow", message_id="slow")
+    stack.write(*entries(5), slow)
+    context = dataclasses.replace(stack._context, publisher=topics)
+
+    report = await relay_batch(context, {"Records": list(stack.table.records)}, remaining_seconds=1.3)
+
+    assert report.counts() == {"dispatched": 5, "held": 1}
+    assert len(report.response["batchItemFailures"]) == 1
+
+
+async def test_a_batch_ends_with_its_last_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits in case of trouble is not waited for without any."""
+    monkeypatch.setattr(dispatch, "_LINGER_SECONDS", 3_600.0)
+    stack = InMemoryStack()
+    stack.write(*entries(12))
+
+    report = await asyncio.wait_for(stack.relay(), timeout=60)
+
+    assert report.counts() == {"dispatched": 12}
+
+
+def test_a_marker_of_no_type_is_one_records_fault() -> None:
+    event = stream_event(*entries(2))
+    event["Records"][0]["dynamodb"]["NewImage"]["NotDispatched"] = "x"
+
+    first, second = decode_event(event, TableDesign.ordered)
+
+    assert isinstance(first.content, Poison)
+    assert not isinstance(second.content, Poison)
+
+
+@pytest.mark.parametrize("name", ["#at", ":at", ""])
+def test_a_design_refuses_names_that_no_statement_can_quote(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="last_dispatched_at"):
+        TableDesign(keyed_by="message", last_dispatched_at=name)
+
+
+def test_the_stack_in_memory_refuses_a_message_put_twice_and_writes_nothing() -> None:
+    stack = InMemoryStack()
+    first, second = entries(2)
+    stack.write({"Put": {"TableName": "orders", "Item": {"PK": {"S": "order"}}}}, first)
+
+    with pytest.raises(InvalidMessageError):
+        stack.write(second, first)
+
+    assert len(stack.table.items) == 1
+
+
+def test_sequence_numbers_of_the_double_differ_in_length() -> None:
+    numbers = [record["dynamodb"]["SequenceNumber"] for record in stream_event(*entries(6))["Records"]]
+
+    assert numbers == sorted(numbers, key=int)
+    assert numbers != sorted(numbers)
