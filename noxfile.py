@@ -120,7 +120,7 @@ def test(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, formatting, types and their completeness, import contracts, and that no file names a package registry."""
+    """Check style, types and their completeness, import contracts, and that no file names a registry."""
     install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
