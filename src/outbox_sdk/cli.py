@@ -1,10 +1,11 @@
 """The ``outbox`` command: options in, the SDK called, numbers and exit codes out.
 
 Exit codes: 0 for success, 1 for a demo in which a message was lost, doubled or late, or for a failure on
-the way, 2 for wrong input or configuration.
+the way, 2 for wrong input or configuration, 130 when interrupted.
 """
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -71,6 +72,8 @@ def demo(
 ) -> None:
     """Show the whole way of messages, on a stack that runs inside this command."""
     with _errors_to_exit_codes():
+        if input_file and received_file and received_file.exists() and received_file.samefile(input_file):
+            raise ConfigurationError("--received", f"{received_file} is the input itself")
         written = list(generate_messages(messages)) if input_file is None else _read_input(input_file)
         with _open_output(received_file) as output, open_embedded_stack() as stack:
             with _progress_bars(len(written)) as progress:
@@ -212,9 +215,23 @@ async def _relay_until(
                 show(line)
             show(describe_batch(report))
 
+        logging.getLogger("outbox_sdk").addHandler(_LineHandler(show))
         show(LogLine("relay_started", {"table": configuration.dynamodb_outbox_table_name}))
         await opened.follow(stop=stop, on_batch=on_batch, batch_size=batch_size)
     show(LogLine("relay_stopped", {}))
+
+
+class _LineHandler(logging.Handler):
+    """Shows what the stream reader logs in the way of all other lines."""
+
+    def __init__(self, show: Callable[[LogLine], None]) -> None:
+        super().__init__()
+        self._show = show
+
+    def emit(self, record: logging.LogRecord) -> None:
+        names = ("code", "error", "where", "attempt", "records")
+        fields = {name: getattr(record, name) for name in names if hasattr(record, name)}
+        self._show(LogLine(record.getMessage(), fields))
 
 
 def _printer(*, as_json: bool) -> Callable[[LogLine], None]:

@@ -11,6 +11,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from outbox_sdk.core.configuration import parse_environment
+from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.outcome import BatchReport, BatchResponse
 from outbox_sdk.core.report import describe_batch, describe_records
 from outbox_sdk.core.table import TableDesign
@@ -67,6 +68,9 @@ class RelayHandler:
         return report.response
 
     async def _open(self, context: Any) -> Relay:
+        if self._logger is None:
+            # Before anything is published: trouble with the log must not fail a batch that is out already.
+            self._logger = _create_logger()
         if self._relay is None:
             configuration = parse_environment(os.environ)
             self._relay = await self._resources.enter_async_context(
@@ -80,12 +84,20 @@ class RelayHandler:
 
     def _log(self, report: BatchReport, context: Any) -> None:
         if self._logger is None:
-            self._logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME") or "outbox-relay")
+            return
         names = {"function_request_id": getattr(context, "aws_request_id", None)}
         for line in describe_records(report):
             self._logger.warning(line.event, extra={**names, **line.fields})
         batch = describe_batch(report)
         self._logger.info(batch.event, extra={**names, **batch.fields})
+
+
+def _create_logger() -> Logger:
+    try:
+        return Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME") or "outbox-relay")
+    except ValueError as error:
+        # Powertools checks its own variables; the error's text says which value it does not know.
+        raise ConfigurationError("POWERTOOLS_LOG_LEVEL or another variable of the log", str(error)) from error
 
 
 _handler = RelayHandler()

@@ -139,7 +139,10 @@ class InMemoryTable:
     async def park(self, park: Park, *, now: str) -> MarkResult:
         """Set an item aside if it still carries its marker."""
         design, item = self.design, self.items.get(park.key)
-        if item is None or item.get(design.not_dispatched) != park.marker:
+        plain = list(park.marker) == ["S"]
+        if not is_outstanding(item, design) or item is None:
+            return Marked(gone=True)
+        if plain and item[design.not_dispatched] != park.marker:
             return Marked(gone=True)
         parked = {
             design.not_dispatched: {"S": PARKED},

@@ -165,7 +165,7 @@ ERRORS_OF_SNS: dict[str, tuple[Answer, Outcome, int]] = {
         1,
     ),
     "bad value": (sns_error(400, "ParameterValueInvalid", "x"), Parked("ParameterValueInvalid"), 1),
-    "unheard-of 400": (sns_error(400, "New", "x"), Parked("New"), 1),
+    "unheard-of 400": (sns_error(400, "New", "x"), Held("New"), 1),
     "topic elsewhere": (
         sns_error(400, "InvalidParameter", "Invalid parameter: TopicArn"),
         Held("InvalidParameter"),

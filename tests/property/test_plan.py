@@ -288,9 +288,9 @@ def test_what_may_be_old_news_is_looked_up(data: st.DataObject, recheck_after: f
     assert set(keys) == expected
 
 
-@given(st.data(), st.floats(0, 20), st.floats(0, 20))
+@given(st.data(), st.floats(0, 20), st.floats(0, 20), st.floats(0, 20))
 def test_a_lane_is_parked_for_its_configuration_only_when_it_was_held_long(
-    data: st.DataObject, age: float, park_after: float
+    data: st.DataObject, age: float, held_for: float, park_after: float
 ) -> None:
     """One mistyped topic does not stop a shard for a day, and an operator has time to mend it first."""
     event = data.draw(our.events(rich=False, kinds=("message",), repeats=False))
@@ -298,8 +298,9 @@ def test_a_lane_is_parked_for_its_configuration_only_when_it_was_held_long(
     for lane in plan.lanes:
         creation = lane[0].creation
         now = (creation or 0.0) + age
-        parks = plan_held_lane(lane, code="NotFound", now=now, park_after=park_after)
-        if creation is None or now - creation <= park_after:
+        since = now - held_for
+        parks = plan_held_lane(lane, code="NotFound", now=now, held_since=since, park_after=park_after)
+        if creation is None or now - creation < park_after or now - since < park_after:
             assert parks == ()
         else:
             assert [park.key for park in parks] == [record.key for record in lane]  # its followers with it

@@ -88,7 +88,7 @@ def test_a_code_of_dynamodb(code: str, expected: ErrorClass) -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (400, MESSAGE),
+        (400, CONFIGURATION),
         (401, CONFIGURATION),
         (403, CONFIGURATION),
         (404, CONFIGURATION),
@@ -120,3 +120,13 @@ def test_a_topic_of_another_region_is_wiring_and_not_the_messages_fault(code: st
 def test_a_request_found_too_long_is_halved_and_not_singled_out() -> None:
     assert "BatchRequestTooLong" in SIZE_CODES
     assert "InvalidParameter" not in SIZE_CODES
+
+
+def test_whatever_botocore_calls_throttling_is_tried_again() -> None:
+    """Its list is longer than the service models: codes of gateways in front of the services."""
+    from botocore.retries.standard import ThrottledRetryableChecker
+
+    codes = ThrottledRetryableChecker._THROTTLED_ERROR_CODES  # type: ignore[attr-defined]  # no stub
+    assert {classify_request_error(code, status=400) for code in codes} == {RETRY}
+    assert {classify_entry_error(code, sender_fault=True) for code in codes} == {RETRY}
+    assert {classify_table_error(code) for code in codes} == {RETRY}

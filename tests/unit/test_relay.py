@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from outbox_sdk.core.errors import ConfigurationError, InvalidMessageError
 from outbox_sdk.core.mark import Mark, MarkResult, Unwritten
 from outbox_sdk.core.message import Poison
 from outbox_sdk.core.outcome import Dispatched, MarkRefused
-from outbox_sdk.core.publish import PublishRequest, PublishResponse
+from outbox_sdk.core.publish import PublishRequest, PublishResponse, RequestFailed
 from outbox_sdk.core.stream import decode_event
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell import dispatch
@@ -110,6 +111,65 @@ async def test_a_batch_ends_with_its_last_answer(monkeypatch: pytest.MonkeyPatch
     report = await asyncio.wait_for(stack.relay(), timeout=60)
 
     assert report.counts() == {"dispatched": 12}
+
+
+class DeniedOnce(InMemoryTopics):
+    """One moment of a wrong policy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.denied = True
+
+    async def publish(self, request: PublishRequest) -> PublishResponse:
+        return RequestFailed("AuthorizationError", 403) if self.denied else await super().publish(request)
+
+
+async def test_an_old_backlog_is_not_parked_for_a_moments_denial() -> None:
+    """Held for long is not the same as old: the hour begins when the relay first meets the fault."""
+    stack, topics = InMemoryStack(), DeniedOnce()
+    stack.write(*entries(3))
+    now = time.time() + 7_200.0
+    clock = [now]
+    context = dataclasses.replace(stack._context, publisher=topics, now=lambda: clock[0])
+    batch = {"Records": list(stack.table.records)}
+
+    first = await relay_batch(context, batch)
+    clock[0] += 3_599.0
+    second = await relay_batch(context, batch)
+    clock[0] += 1.0
+    third = await relay_batch(context, batch)
+
+    assert [report.counts() for report in (first, second, third)] == [{"held": 3}, {"held": 3}, {"parked": 3}]
+
+
+async def test_a_publish_in_between_begins_the_hour_anew() -> None:
+    stack, topics = InMemoryStack(), DeniedOnce()
+    stack.write(*entries(2))
+    clock = [time.time()]
+    context = dataclasses.replace(stack._context, publisher=topics, now=lambda: clock[0])
+    one, other = stack.table.records
+
+    await relay_batch(context, {"Records": [one]})
+    topics.denied = False
+    await relay_batch(context, {"Records": [one]})
+    topics.denied, clock[0] = True, clock[0] + 7_200.0
+    report = await relay_batch(context, {"Records": [other]})
+
+    assert report.counts() == {"held": 1}
+
+
+@pytest.mark.parametrize(
+    "marker", [{"B": "eHg="}, {"N": "1"}, {"BOOL": True}, {}, "x", {"S": 5}, {"S": "x", "N": "1"}]
+)
+async def test_poison_is_parked_whatever_its_marker_looks_like(marker: Any) -> None:
+    stack = InMemoryStack()
+    bad, good = entries(2)
+    bad["Put"]["Item"]["NotDispatched"] = marker
+    stack.write(bad, good)
+
+    report = await stack.relay()
+
+    assert report.counts() == {"dispatched": 1, "parked": 1}
 
 
 def test_a_marker_of_no_type_is_one_records_fault() -> None:

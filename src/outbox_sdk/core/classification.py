@@ -13,6 +13,7 @@ __all__ = [
     "classify_entry_error",
     "classify_request_error",
     "classify_table_error",
+    "may_be_one_entrys_fault",
 ]
 
 
@@ -33,11 +34,16 @@ _RETRY = (
     # throttled
     "KMSThrottling",
     "KMSThrottlingException",
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
     "LimitExceededException",
+    "PriorRequestNotComplete",
     "ProvisionedThroughputExceeded",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
     "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
     "ReplicatedWriteConflictException",
     "Throttled",
     "ThrottledException",
@@ -68,9 +74,11 @@ _CONFIGURATION = (
     "AuthorizationError",
     "AuthorizationErrorException",
     "Endpoint",
+    "EndpointDisabled",
     "ExpiredToken",
     "ExpiredTokenException",
     "IncompleteSignature",
+    "InvalidAction",
     "InvalidClientTokenId",
     "InvalidSecurity",
     "InvalidSignatureException",
@@ -83,9 +91,11 @@ _CONFIGURATION = (
     "KMSNotFound",
     "KMSNotFoundException",
     "KMSOptInRequired",
+    "MissingAction",
     "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",
     "NoCredentials",
+    "NotAuthorized",
     "NotFound",
     "NotFoundException",
     "OptInRequired",
@@ -132,15 +142,19 @@ def classify_entry_error(code: str, *, sender_fault: bool, text: str = "") -> Er
 def classify_request_error(code: str, *, status: int, text: str = "") -> ErrorClass:
     """Classify a ``PublishBatch`` that failed as a whole; ``status`` is 0 where there was no response.
 
-    An unknown 400 may be one entry's fault, so it counts as the message's, which isolates it first; an
-    unknown 401, 403 or 404 as configuration; anything else as passing.
+    A code that nobody has listed never parks at first sight: a refusal (400, 401, 403, 404) counts as
+    configuration, anything else as passing.
     """
     known = _lookup(code, text)
     if known is not None:
         return known
-    if status in (401, 403, 404):
-        return ErrorClass.CONFIGURATION
-    return ErrorClass.MESSAGE if status == 400 else ErrorClass.RETRY
+    return ErrorClass.CONFIGURATION if status in (400, 401, 403, 404) else ErrorClass.RETRY
+
+
+def may_be_one_entrys_fault(code: str, *, status: int, text: str = "") -> bool:
+    """Tell whether one entry may have brought a failure down on all, so that they are tried apart."""
+    known = _lookup(code, text)
+    return known is ErrorClass.MESSAGE or (known is None and status == 400)
 
 
 def classify_table_error(code: str) -> ErrorClass:

@@ -13,7 +13,6 @@ __all__ = [
     "CorrelationId",
     "Item",
     "ItemKey",
-    "Marker",
     "MessageId",
     "Partition",
     "Region",
@@ -46,9 +45,6 @@ TableName = NewType("TableName", str)
 TopicArn = NewType("TopicArn", str)
 TopicName = NewType("TopicName", str)
 """A logical name as the producer wrote it, before any prefix."""
-
-Marker = NewType("Marker", str)
-"""The value of the item's ``NotDispatched`` attribute: a bucket, ``x``, or ``parked``."""
 
 # DynamoDB's own JSON nests without a bound and mixes types by tag, so `Any` is what it is.
 AttributeValue = Mapping[str, Any]

@@ -150,8 +150,9 @@ def _poison(item: Item, key: ItemKey, design: TableDesign, reason: str) -> Poiso
 
 
 def _marker(value: object) -> AttributeValue:
-    """Give a marker that can stand in a condition; one without any type cannot come from a table."""
-    return value if isinstance(value, Mapping) and len(value) == 1 else {"NULL": True}
+    """Give a marker as an attribute, even where it is none: poison is parked whatever marks it."""
+    well_formed = isinstance(value, Mapping) and len(value) == 1 and _type_of(value) != "?"
+    return cast("AttributeValue", value) if well_formed else {"NULL": True}
 
 
 def _explain(item: Item, design: TableDesign) -> str:

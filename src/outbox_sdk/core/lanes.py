@@ -74,15 +74,18 @@ def hold_unreadable(
 
 
 def plan_held_lane(
-    lane: Iterable[MessageRecord], *, code: str, now: float, park_after: float
+    lane: Iterable[MessageRecord], *, code: str, now: float, held_since: float, park_after: float
 ) -> tuple[Park, ...]:
-    """Park a lane whose head a wrong configuration has held for more than ``park_after`` seconds.
+    """Park a lane whose head a wrong configuration has held for ``park_after`` seconds.
+
+    ``held_since`` is when this process first met the code at the lane's topic, with nothing published there
+    since: a message that is old already when it is held for the first time has not been held for long.
 
     The whole rest of the lane goes with it, so that a redrive by the reason brings it back in order, and one
     mistyped topic does not stop a shard for a day. Empty while there is still time to mend it, and where the
     head's age is not known.
     """
     lane = tuple(lane)
-    if not lane or lane[0].creation is None or now - lane[0].creation <= park_after:
+    if not lane or lane[0].creation is None or now - max(lane[0].creation, held_since) < park_after:
         return ()
     return tuple(Park(record.key, record.entry.message.marker, f"held:{code}") for record in lane)

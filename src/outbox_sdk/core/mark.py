@@ -141,9 +141,11 @@ def park_request(park: Park, design: TableDesign, table_name: TableName | str, *
 
     A missing creation time is set, for without one the item would be in no index and nobody would find it.
     """
+    plain = list(park.marker) == ["S"]
     return _update_request(
         park.key,
-        park.marker,
+        # A marker of another type need not be repeated to the letter: any but `parked` will do.
+        park.marker if plain else None,
         design,
         table_name,
         sets={
@@ -158,7 +160,7 @@ def park_request(park: Park, design: TableDesign, table_name: TableName | str, *
 
 def _update_request(
     key: ItemKey,
-    marker: AttributeValue,
+    marker: AttributeValue | None,
     design: TableDesign,
     table_name: TableName | str,
     *,
@@ -166,7 +168,7 @@ def _update_request(
     remove: bool,
 ) -> dict[str, Any]:
     names = {"#marker": design.not_dispatched}
-    values: dict[str, Any] = {":marker": to_client_value(marker)}
+    values: dict[str, Any] = {} if marker is None else {":marker": to_client_value(marker)}
     assignments = []
     for position, (name, (expression, value)) in enumerate(sets.items()):
         placeholder = "#marker" if name == design.not_dispatched else f"#n{position}"
@@ -178,7 +180,9 @@ def _update_request(
         "TableName": str(table_name),
         "Key": key.to_item(),
         "UpdateExpression": f"SET {', '.join(assignments)}{' REMOVE #marker' if remove else ''}",
-        "ConditionExpression": "#marker = :marker",
+        "ConditionExpression": "attribute_exists(#marker) AND #marker <> :parked"
+        if marker is None
+        else "#marker = :marker",
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": values,
     }

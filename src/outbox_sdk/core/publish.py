@@ -10,6 +10,7 @@ from outbox_sdk.core.classification import (
     ErrorClass,
     classify_entry_error,
     classify_request_error,
+    may_be_one_entrys_fault,
 )
 from outbox_sdk.core.entry import Entry, entry_request
 from outbox_sdk.core.identifiers import TopicArn
@@ -173,10 +174,12 @@ def _settle_failure(request: PublishRequest, failure: RequestFailed) -> Settleme
     failed = Failed(failure.code, error_class)
     if error_class is ErrorClass.RETRY:
         return Settlement(retryable=tuple((entry, failed) for entry in entries))
-    if error_class is ErrorClass.CONFIGURATION:
-        return Settlement(results=tuple((entry, failed) for entry in entries))
-    if len(entries) == 1:
-        return Settlement(results=((entries[0], Refused(failure.code)),))
+    apart = may_be_one_entrys_fault(failure.code, status=failure.status, text=failure.text)
+    if len(entries) == 1 or not apart:
+        refused = error_class is ErrorClass.MESSAGE
+        return Settlement(
+            results=tuple((entry, Refused(failure.code) if refused else failed) for entry in entries)
+        )
     # One bad entry fails the whole request on AWS: find it, and let its neighbours go.
     middle = len(entries) // 2
     parts: Sequence[Sequence[Entry]] = (

@@ -114,6 +114,8 @@ def parse_lines(lines: Iterable[bytes], outbox: Outbox) -> list[DemoMessage]:
             outbox.put(body, aggregate_id=parsed.aggregate_id, topic=parsed.topic, message_id=stand_in)
         except UnicodeDecodeError as error:
             raise InputLineError(number, "is not UTF-8") from error
+        except RecursionError as error:
+            raise InputLineError(number, "is nested too deep") from error
         except (msgspec.MsgspecError, InvalidMessageError) as error:
             raise InputLineError(number, str(error)) from error
         transaction = transactions.get(parsed.aggregate_id, 0)

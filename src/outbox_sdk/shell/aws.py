@@ -3,9 +3,11 @@
 The one module that imports aiobotocore and botocore.
 """
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiobotocore.config import AioConfig
@@ -42,6 +44,8 @@ __all__ = [
     "patient_config",
     "translate_error",
 ]
+
+_log = logging.getLogger("outbox_sdk")
 
 _NO_PROFILE: Any = {"profile": (None, None, None, None)}
 _CONNECT_TIMEOUT_SECONDS = 2
@@ -170,7 +174,7 @@ async def fetch_identity(access: AwsAccess) -> tuple[Partition, AccountId]:
 def translate_error(error: Exception) -> AwsFault:
     """Name what a client raised by AWS's own code, or by one of this package's for what happens on the way.
 
-    What nobody foresaw goes by the name of its type, and counts as passing.
+    What nobody foresaw goes by the name of its type, counts as passing, and is logged with its place.
     """
     match error:
         case ClientError():
@@ -190,4 +194,7 @@ def translate_error(error: Exception) -> AwsFault:
         case _:
             # An answer that botocore cannot read, or trouble that it does not name: the outcome is unknown.
             code = type(error).__name__
+            frame = extract_tb(error.__traceback__)[-1]
+            where = f"{frame.filename}:{frame.lineno}"
+            _log.warning("unexpected_error", extra={"error": code, "where": where})
     return AwsFault(code, 0, "")

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from random import random
 from time import time
 
-from outbox_sdk.core.identifiers import ItemKey, SequenceNumber, TableName
+from outbox_sdk.core.identifiers import ItemKey, SequenceNumber, TableName, TopicArn
 from outbox_sdk.core.plan import Wrapping
 from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.ports import Marker, Publisher, Table
 
-__all__ = ["PublishedMemo", "RelayContext"]
+__all__ = ["HoldMemo", "PublishedMemo", "RelayContext"]
 
 
 class PublishedMemo:
@@ -40,6 +40,21 @@ class PublishedMemo:
         return (key, sequence_number) in self._records
 
 
+class HoldMemo:
+    """Since when each topic has been held by each code, as far as this process knows; in epoch seconds."""
+
+    def __init__(self) -> None:
+        self._since: dict[TopicArn, dict[str, float]] = {}
+
+    def hold(self, topic: TopicArn, code: str, now: float) -> float:
+        """Note that a topic is held; give the time since which it has been."""
+        return self._since.setdefault(topic, {}).setdefault(code, now)
+
+    def release(self, topic: TopicArn) -> None:
+        """Forget a topic's holds: something has been published there."""
+        self._since.pop(topic, None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayContext:
     """The ports and rules of a relay. ``marker`` is ``None`` where marking is switched off.
@@ -61,3 +76,4 @@ class RelayContext:
     now: Callable[[], float] = time
     jitter: Callable[[], float] = random
     memo: PublishedMemo = field(default_factory=PublishedMemo)
+    holds: HoldMemo = field(default_factory=HoldMemo)

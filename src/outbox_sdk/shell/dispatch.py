@@ -160,6 +160,7 @@ class Dispatch:
         return (lane.popleft(),) if lane else ()
 
     def _settle_published(self, record: MessageRecord) -> None:
+        self._context.holds.release(record.entry.topic)
         if self._context.marker is None:
             self._outcomes[record.key] = PublishedOnly()
             return
@@ -170,8 +171,13 @@ class Dispatch:
         """Hold a lane whose head failed: nothing behind it may overtake it."""
         context = self._context
         if failure.error_class is ErrorClass.CONFIGURATION:
+            now = context.now()
             parks = plan_held_lane(
-                lane, code=failure.code, now=context.now(), park_after=context.park_held_after
+                lane,
+                code=failure.code,
+                now=now,
+                held_since=context.holds.hold(lane[0].entry.topic, failure.code, now),
+                park_after=context.park_held_after,
             )
             if parks:
                 for park in parks:

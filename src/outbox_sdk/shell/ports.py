@@ -1,4 +1,4 @@
-"""What the relay needs of the world: four calls. Each answers with values and raises only for bugs.
+"""What the relay needs of the world: four calls. Each answers with values; raising is for bugs of ours.
 
 An exception of AWS inside a port becomes a result, because one raised among concurrent calls would cancel
 others that AWS may have accepted already.

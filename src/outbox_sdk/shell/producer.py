@@ -84,7 +84,7 @@ class Outbox:
         ``aggregate_id`` is what the message is about: order is kept within it. ``message_id`` is what
         consumers deduplicate by, a random one by default. ``sequence`` is the aggregate's own version: two
         messages of one aggregate in one transaction keep their order only with it. ``headers`` become SNS
-        attributes. The write fails if the same message was put before.
+        attributes. The write fails while an item of the same message is in the table.
 
         Not promised: that the message is written. It is written when your transaction commits.
 

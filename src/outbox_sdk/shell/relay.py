@@ -120,7 +120,7 @@ class Relay:
         :func:`~outbox_sdk.shell.streams.follow_stream` for what is promised and what is raised; a table that
         is missing or has no stream is a ConfigurationError.
         """
-        stop = stop if stop is not None else asyncio.Event()
+        ended = asyncio.Event()  # the caller's event is the caller's to set
         failures: list[Exception] = []
 
         async def handle(event: dict[str, Any]) -> BatchResponse:
@@ -131,14 +131,19 @@ class Relay:
             except Exception as error:
                 # The batch is relayed: an observer's trouble must not bring it again, but end the reading.
                 failures.append(error)
-                stop.set()
+                ended.set()
             return report.response
 
         stream_arn = await self._find_stream()
-        async with open_client("dynamodbstreams", self._access) as streams:
-            await follow_stream(
-                streams, stream_arn, handle, stop=stop, batch_size=batch_size, poll_seconds=poll_seconds
-            )
+        watch = asyncio.create_task(_set_after(stop, ended)) if stop is not None else None
+        try:
+            async with open_client("dynamodbstreams", self._access) as streams:
+                await follow_stream(
+                    streams, stream_arn, handle, stop=ended, batch_size=batch_size, poll_seconds=poll_seconds
+                )
+        finally:
+            if watch is not None:
+                watch.cancel()
         if failures:
             raise failures[0]
 
@@ -154,6 +159,11 @@ class Relay:
         if not table.get("LatestStreamArn"):
             raise ConfigurationError("DYNAMODB_OUTBOX_TABLE_NAME", f"table {table_name!r} has no stream")
         return table["LatestStreamArn"]
+
+
+async def _set_after(first: asyncio.Event, second: asyncio.Event) -> None:
+    await first.wait()
+    second.set()
 
 
 @asynccontextmanager

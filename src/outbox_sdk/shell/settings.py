@@ -47,6 +47,7 @@ class Settings(BaseSettings):
 
     Raises:
         ConfigurationError: naming the variable that is missing or wrong.
+        pydantic.ValidationError: an argument is no field of the settings.
 
     >>> settings = Settings(dynamodb_outbox_table_name="outbox", aws_sns_topic_prefix="dev-")
     >>> settings.to_configuration().aws_sns_topic_prefix
@@ -91,12 +92,13 @@ class Settings(BaseSettings):
     def _by_the_rule(cls, value: Any, info: ValidationInfo) -> Any:
         """Hold a value to the rule of its variable, whoever gave it: each has a form as text."""
         if isinstance(value, AbstractSet | list | tuple):
-            value = ",".join(value) or None
-        if value is None or isinstance(value, TopicLimits) or info.field_name is None:
+            value = ",".join(map(str, value))
+        field = info.field_name or ""
+        if (value is None and _DEFAULTS[field] is None) or isinstance(value, TopicLimits):
             return value
         # A small float's own text has an exponent, which no rule takes.
-        text = f"{value:.9f}" if isinstance(value, float) else str(value)
-        return parse_field(info.field_name, text)
+        text = f"{value:.9f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+        return parse_field(field, text)
 
     def to_configuration(self) -> RelayConfiguration:
         """Give the same settings as the relay takes them."""
