@@ -10,7 +10,7 @@ settings.register_profile(
     deadline=None,
     # The same examples for the same code, so that a red build is about the change; the blob replays it.
     derandomize=True,
-    max_examples=50,
+    max_examples=30,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
