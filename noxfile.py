@@ -39,7 +39,7 @@ REGISTRY_HOSTS = re.compile(
         re.escape(".".join(labels))
         for labels in (
             ("pypi", "org"),
-            ("pythonhosted", "org"),
+            ("python" + "hosted", "org"),
             ("npmjs", "org"),
             ("npmjs", "com"),
             ("yarnpkg", "com"),
