@@ -59,18 +59,17 @@ class RelayHandler:
         self._runner, self._relay, self._resources = None, None, AsyncExitStack()
 
     async def _relay_batch(self, event: Any, context: Any) -> BatchResponse:
+        # Before anything is published: trouble with the log must not fail a batch that is out already.
+        logger = self._logger = self._logger or _create_logger()
         relay = await self._open(context)
         remaining = getattr(context, "get_remaining_time_in_millis", None)
         report = await relay.relay_batch(
             event, remaining_seconds=None if remaining is None else remaining() / 1000
         )
-        self._log(report, context)
+        _log(logger, report, context)
         return report.response
 
     async def _open(self, context: Any) -> Relay:
-        if self._logger is None:
-            # Before anything is published: trouble with the log must not fail a batch that is out already.
-            self._logger = _create_logger()
         if self._relay is None:
             configuration = parse_environment(os.environ)
             self._relay = await self._resources.enter_async_context(
@@ -82,14 +81,13 @@ class RelayHandler:
             )
         return self._relay
 
-    def _log(self, report: BatchReport, context: Any) -> None:
-        if self._logger is None:
-            return
-        names = {"function_request_id": getattr(context, "aws_request_id", None)}
-        for line in describe_records(report):
-            self._logger.warning(line.event, extra={**names, **line.fields})
-        batch = describe_batch(report)
-        self._logger.info(batch.event, extra={**names, **batch.fields})
+
+def _log(logger: Logger, report: BatchReport, context: Any) -> None:
+    names = {"function_request_id": getattr(context, "aws_request_id", None)}
+    for line in describe_records(report):
+        logger.warning(line.event, extra={**names, **line.fields})
+    batch = describe_batch(report)
+    logger.info(batch.event, extra={**names, **batch.fields})
 
 
 def _create_logger() -> Logger:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from outbox_sdk.core.errors import ConfigurationError, InvalidMessageError
-from outbox_sdk.core.mark import Mark, MarkResult, Unwritten
+from outbox_sdk.core.identifiers import ItemKey
+from outbox_sdk.core.mark import Mark, MarkResult, Park, Unwritten, park_request
 from outbox_sdk.core.message import Poison
 from outbox_sdk.core.outcome import Dispatched, MarkRefused
 from outbox_sdk.core.publish import PublishRequest, PublishResponse, RequestFailed
@@ -204,3 +205,14 @@ def test_sequence_numbers_of_the_double_differ_in_length() -> None:
 
     assert numbers == sorted(numbers, key=int)
     assert numbers != sorted(numbers)
+
+
+@pytest.mark.parametrize("marker", [{"NULL": True}, {"N": "1"}, {"B": "eHg="}])
+def test_a_park_repeats_no_marker_that_may_not_be_one(marker: Any) -> None:
+    """A condition on a stand-in would never hold, and poison would pass for settled by somebody else."""
+    key = ItemKey((("PK", "S", "a"),))
+
+    request = park_request(Park(key, marker, "empty"), TableDesign.ordered, "outbox", now="n")
+
+    assert request["ConditionExpression"] == "attribute_exists(#marker) AND #marker <> :parked"
+    assert ":marker" not in request["ExpressionAttributeValues"]
