@@ -1,4 +1,4 @@
-"""Doubles for tests of services: a table, topics and a relay in memory, without Docker, server or account.
+"""Doubles in memory: a table, topics, and a relay between them.
 
 The doubles stand where the relay's ports are, so the relay under them is the real one. They pass the same
 contract suites as the adapters for DynamoDB and SNS.
