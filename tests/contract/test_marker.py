@@ -250,6 +250,21 @@ async def test_mark_counts_from_the_image(case: Case, before: Any, after: int) -
 
 
 @every_keeping_marker
+@pytest.mark.parametrize("before", [None, {"N": "1"}, {"NULL": True}], ids=["absent", "1", "null"])
+async def test_mark_on_its_way_settles_nothing_that_was_redriven_since(case: Case, before: Any) -> None:
+    """A replay sets the same marker again, so the marker alone does not tell the two apart."""
+    design = case.table.design
+    item = await case.put(**{design.redrive_count: before})
+    mark = case.mark_of(item)
+    redriven = {**item, design.redrive_count: {"N": "2"}}
+    await case.table.put(redriven)
+
+    assert await case.marker.mark([mark]) == (Marked(gone=True),)
+    assert await case.table.get(key_of(item, design)) == redriven
+    assert await case.marker.mark([case.mark_of(redriven)]) == (Marked(),)
+
+
+@every_keeping_marker
 async def test_mark_repeated_changes_nothing_and_leaves_no_trace_in_the_stream(case: Case) -> None:
     design = case.table.design
     item = await case.put()

@@ -76,15 +76,17 @@ async def test_lookup_tells_the_states_of_an_item_apart(case: Case) -> None:
     foreign, _ = await case.put(NotDispatched={"S": "x"})
     dispatched, _ = await case.put(NotDispatched=None, IsDispatched={"BOOL": True})
     parked, _ = await case.put(NotDispatched={"S": "parked"})
+    redriven, _ = await case.put(RedriveCount={"N": "3"})
     missing = key_of(case.item(), case.part.design)
 
-    keys = (missing, parked, outstanding, dispatched, foreign)
+    keys = (missing, parked, outstanding, dispatched, foreign, redriven)
 
     assert await case.table.lookup(keys) == {
         outstanding: Found(outstanding=True),
         foreign: Found(outstanding=True),
         dispatched: Found(outstanding=False),
         parked: Found(outstanding=False),
+        redriven: Found(outstanding=True, redrive_count=3),
         missing: Missing(),
     }
 

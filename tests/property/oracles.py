@@ -221,7 +221,10 @@ def _tokens(statement: str) -> Iterator[str]:
 
 
 def _parse_statement(statement: Mapping[str, Any]) -> tuple[str, Item, list[str], Item]:
-    """An `UPDATE "t" SET "a"=? … REMOVE "b" WHERE "c"=? AND …`: table, sets, removes, conditions."""
+    """An `UPDATE "t" SET "a"=? … REMOVE "b" WHERE "c"=? AND …`: table, sets, removes, conditions.
+
+    A condition of the form `AND NOT "d" > ?` stands among the others as `NOT d >`.
+    """
     tokens = _tokens(statement["Statement"])
     parameters = iter(statement["Parameters"])
     sets: Item = {}
@@ -231,6 +234,11 @@ def _parse_statement(statement: Mapping[str, Any]) -> tuple[str, Item, list[str]
     table = next(tokens).removeprefix('"')
     for token in tokens:
         name = next(tokens)
+        if (token, name) == ("AND", "NOT"):
+            name = next(tokens)
+            assert (name[0], next(tokens), next(tokens)) == ('"', ">", "?")
+            conditions[f"NOT {name[1:]} >"] = next(parameters)
+            continue
         assert name.startswith('"')
         if token == "REMOVE":
             removes.append(name[1:])
@@ -244,18 +252,28 @@ def _parse_statement(statement: Mapping[str, Any]) -> tuple[str, Item, list[str]
 
 
 def _statement_key(statement: Mapping[str, Any]) -> Item:
-    return _parse_statement(statement)[3]
+    conditions = _parse_statement(statement)[3]
+    return {name: value for name, value in conditions.items() if not name.startswith("NOT ")}
 
 
 def apply_statement(item: Item | None, statement: Mapping[str, Any]) -> Item:
     """Carry a PartiQL update out on the one item that its key names, or on none."""
     _, sets, removes, conditions = _parse_statement(statement)
-    if item is None or any(item.get(name) != value for name, value in conditions.items()):
+    if item is None or not all(_holds(item, name, value) for name, value in conditions.items()):
         raise ConditionError
     written = copy.deepcopy(item)
     for name in removes:
         written.pop(name, None)
     return written | sets
+
+
+def _holds(item: Item, condition: str, value: Mapping[str, str]) -> bool:
+    ceiling = re.fullmatch(r"NOT (.*) >", condition)
+    if ceiling is None:
+        return item.get(condition) == value
+    # What is missing or of another type is not greater than anything.
+    number = item.get(ceiling[1], {}).get("N")
+    return number is None or not int(number) > int(value["N"])
 
 
 _ASSIGNMENT = re.compile(r"(#\w+) = (?:if_not_exists\((#\w+), (:\w+)\)|(:\w+))(?:, |$)")
@@ -264,9 +282,11 @@ _ASSIGNMENT = re.compile(r"(#\w+) = (?:if_not_exists\((#\w+), (:\w+)\)|(:\w+))(?
 def apply_update(item: Item | None, request: Mapping[str, Any]) -> Item:
     """Carry an ``UpdateItem`` out on the item that its key names, or on none."""
     names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
-    condition = re.fullmatch(r"(#\w+) = (:\w+)", request["ConditionExpression"])
+    condition = re.fullmatch(r"(#\w+) = (:\w+)(?: AND NOT (#\w+) > (:\w+))?", request["ConditionExpression"])
     assert condition is not None
     if item is None or item.get(names[condition[1]]) != values[condition[2]]:
+        raise ConditionError
+    if condition[3] and not _holds(item, f"NOT {names[condition[3]]} >", values[condition[4]]):
         raise ConditionError
     parts = re.fullmatch(r"SET (.+?)(?: REMOVE (#\w+))?", request["UpdateExpression"])
     assert parts is not None

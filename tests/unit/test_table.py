@@ -138,7 +138,8 @@ def test_a_mark_as_partiql() -> None:
     assert statement == {
         "Statement": (
             'UPDATE "outbox" SET "IsDispatched"=? SET "LastDispatchedAt"=? SET "ApproximateDispatchCount"=? '
-            'SET "ExpiresAt"=? REMOVE "NotDispatched" WHERE "PK"=? AND "SK"=? AND "NotDispatched"=?'
+            'SET "ExpiresAt"=? REMOVE "NotDispatched" WHERE "PK"=? AND "SK"=? AND "NotDispatched"=? '
+            'AND NOT "RedriveCount" > ?'
         ),
         "Parameters": [
             {"BOOL": True},
@@ -148,6 +149,7 @@ def test_a_mark_as_partiql() -> None:
             {"S": "AGGREGATE#1"},
             {"S": "MESSAGE#a"},
             {"S": "07"},
+            {"N": "0"},
         ],
     }
 
@@ -157,15 +159,17 @@ def test_a_mark_as_update() -> None:
         "TableName": "outbox",
         "Key": {"PK": {"S": "AGGREGATE#1"}, "SK": {"S": "MESSAGE#a"}},
         "UpdateExpression": "SET #n0 = :v0, #n1 = :v1, #n2 = :v2 REMOVE #marker",
-        "ConditionExpression": "#marker = :marker",
+        "ConditionExpression": "#marker = :marker AND NOT #redrives > :redrives",
         "ExpressionAttributeNames": {
             "#marker": "NotDispatched",
+            "#redrives": "RedriveCount",
             "#n0": "IsDispatched",
             "#n1": "LastDispatchedAt",
             "#n2": "ApproximateDispatchCount",
         },
         "ExpressionAttributeValues": {
             ":marker": {"S": "07"},
+            ":redrives": {"N": "0"},
             ":v0": {"BOOL": True},
             ":v1": {"S": "2026-11-23T09:00:00.000000Z"},
             ":v2": {"N": "1"},

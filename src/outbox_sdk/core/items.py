@@ -12,7 +12,7 @@ from outbox_sdk.core.message import OutboxMessage, Poison
 from outbox_sdk.core.table import PARKED, TableDesign
 from outbox_sdk.core.text import find_text_fault
 
-__all__ = ["bucket_of", "decode_item", "encode_item", "is_outstanding", "item_size"]
+__all__ = ["bucket_of", "decode_item", "encode_item", "is_outstanding", "item_size", "redrive_count_of"]
 
 
 class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +93,11 @@ def bucket_of(message_id: MessageId | str, buckets: int) -> str:
 def is_outstanding(item: Item | None, design: TableDesign) -> bool:
     """Tell whether an item awaits publishing: its marker is there and is not ``parked``."""
     return item is not None and design.not_dispatched in item and item[design.not_dispatched] != {"S": PARKED}
+
+
+def redrive_count_of(item: Item, design: TableDesign) -> int:
+    """Give how often an item was sent again by somebody; 0 where it does not say."""
+    return _lenient_count(item.get(design.redrive_count))
 
 
 def decode_item(item: Item, key: ItemKey, design: TableDesign) -> OutboxMessage | Poison:

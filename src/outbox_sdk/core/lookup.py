@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from outbox_sdk.core.identifiers import ItemKey, TableName
-from outbox_sdk.core.items import is_outstanding
+from outbox_sdk.core.items import is_outstanding, redrive_count_of
 from outbox_sdk.core.table import TableDesign
 
 __all__ = [
@@ -24,9 +24,13 @@ MAX_KEYS = 100
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The item is there; ``outstanding`` tells whether it still awaits publishing."""
+    """The item is there; ``outstanding`` tells whether it still awaits publishing.
+
+    ``redrive_count`` tells how often somebody has sent it again: 0 where the item does not say.
+    """
 
     outstanding: bool
+    redrive_count: int = 0
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -47,9 +51,10 @@ def lookup_request(
 ) -> dict[str, Any]:
     """Write the arguments of a consistent ``BatchGetItem`` for at most 100 distinct keys.
 
-    Only the keys and the marker are read: the body stays where it is.
+    Only the keys, the marker and the redrive count are read: the body stays where it is.
     """
-    names = sorted({name for key in keys for name, _, _ in key.parts} | {design.not_dispatched})
+    wanted = {design.not_dispatched, design.redrive_count}
+    names = sorted({name for key in keys for name, _, _ in key.parts} | wanted)
     placeholders = {f"#a{position}": name for position, name in enumerate(names)}
     return {
         "RequestItems": {
@@ -75,6 +80,6 @@ def decode_lookup_response(
     names = {name for name, _, _ in keys[0].parts} if keys else set()
     for item in (response.get("Responses") or {}).get(str(table_name), ()):
         key = ItemKey.from_item({name: item[name] for name in names})
-        found[key] = Found(is_outstanding(item, design))
+        found[key] = Found(is_outstanding(item, design), redrive_count_of(item, design))
     results = {key: found.get(key, Missing()) for key in keys if key not in unprocessed}
     return results, tuple(key for key in keys if key in unprocessed)

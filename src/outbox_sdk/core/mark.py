@@ -45,17 +45,19 @@ class Park(msgspec.Struct, frozen=True):
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """Record an item as dispatched, if it still carries ``marker``.
+    """Record an item as dispatched, if it still carries ``marker`` and was not redriven since.
 
-    ``dispatch_count`` is the new value, computed from the image: adding to a missing attribute would fail
-    for ever. ``expires_at`` is epoch seconds; it is written only here, for a time to live on an
-    outstanding item would lose it.
+    ``redrive_count`` is the image's: a mark on its way must not settle an item that somebody has sent again
+    in the meantime. ``dispatch_count`` is the new value, computed from the image: adding to a missing
+    attribute would fail for ever. ``expires_at`` is epoch seconds; it is written only here, for a time to
+    live on an outstanding item would lose it.
     """
 
     key: ItemKey
     marker: AttributeValue
     dispatched_at: str
     dispatch_count: int
+    redrive_count: int = 0
     expires_at: int | None = None
 
 
@@ -82,6 +84,7 @@ def plan_mark(message: OutboxMessage, *, now: str, now_seconds: float, ttl_days:
         marker=message.marker,
         dispatched_at=now,
         dispatch_count=message.dispatch_count + 1,
+        redrive_count=message.redrive_count,
         expires_at=None if ttl_days is None else int(now_seconds) + ttl_days * _SECONDS_A_DAY,
     )
 
@@ -101,11 +104,18 @@ def _mark_statement(mark: Mark, design: TableDesign, table_name: TableName | str
     clauses = [f"SET {_quoted(name)}=?" for name in sets]
     clauses.append(f"REMOVE {_quoted(design.not_dispatched)}")
     conditions = [f"{_quoted(name)}=?" for name in [*keys, design.not_dispatched]]
+    # In this form it holds as well where the count is missing or no number.
+    conditions.append(f"NOT {_quoted(design.redrive_count)} > ?")
     return {
         "Statement": " ".join(
             ["UPDATE", _quoted(str(table_name)), *clauses, "WHERE", " AND ".join(conditions)]
         ),
-        "Parameters": [*sets.values(), *keys.values(), to_client_value(mark.marker)],
+        "Parameters": [
+            *sets.values(),
+            *keys.values(),
+            to_client_value(mark.marker),
+            {"N": str(mark.redrive_count)},
+        ],
     }
 
 
@@ -126,7 +136,7 @@ def _mark_values(mark: Mark, design: TableDesign) -> dict[str, dict[str, Any]]:
 
 def mark_request(mark: Mark, design: TableDesign, table_name: TableName | str) -> dict[str, Any]:
     """Write the arguments of ``UpdateItem`` for one mark."""
-    return _update_request(
+    request = _update_request(
         mark.key,
         mark.marker,
         design,
@@ -134,6 +144,10 @@ def mark_request(mark: Mark, design: TableDesign, table_name: TableName | str) -
         sets={name: (f":v{i}", value) for i, (name, value) in enumerate(_mark_values(mark, design).items())},
         remove=True,
     )
+    request["ConditionExpression"] += " AND NOT #redrives > :redrives"
+    request["ExpressionAttributeNames"]["#redrives"] = design.redrive_count
+    request["ExpressionAttributeValues"][":redrives"] = {"N": str(mark.redrive_count)}
+    return request
 
 
 def park_request(park: Park, design: TableDesign, table_name: TableName | str, *, now: str) -> dict[str, Any]:

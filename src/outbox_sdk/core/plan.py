@@ -166,6 +166,10 @@ def plan_batch(
             case Found(outstanding=False):
                 decided[key] = Settled("dispatched")
                 continue
+            case Found(redrive_count=count) if count > message.redrive_count:
+                # Old news of an item that was sent again since: the record of that comes by itself.
+                decided[key] = Settled("redriven")
+                continue
             case Missing() if deletes:
                 decided[key] = Settled("deleted")
                 continue

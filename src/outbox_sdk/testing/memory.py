@@ -4,7 +4,8 @@ The doubles stand where the relay's ports are, so the relay under them is the re
 contract suites as the adapters for DynamoDB and SNS.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from outbox_sdk.core.entry import Entry, TopicLimits
 from outbox_sdk.core.envelope import EnvelopeKind
 from outbox_sdk.core.errors import InvalidMessageError
 from outbox_sdk.core.identifiers import AccountId, ItemKey, Region, TableName
-from outbox_sdk.core.items import is_outstanding
+from outbox_sdk.core.items import is_outstanding, redrive_count_of
 from outbox_sdk.core.lookup import Found, LookupResult, Missing
 from outbox_sdk.core.mark import Mark, Marked, MarkResult, Park
 from outbox_sdk.core.outcome import BatchReport
@@ -28,9 +29,20 @@ from outbox_sdk.shell.relay import relay_batch
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb.type_defs import TransactWriteItemTypeDef
 
-__all__ = ["InMemoryStack", "InMemoryTable", "InMemoryTopics", "PublishedMessage", "stream_event"]
+__all__ = [
+    "ROUTING",
+    "InMemoryStack",
+    "InMemoryTable",
+    "InMemoryTopics",
+    "PublishedMessage",
+    "stream_event",
+    "stream_record",
+]
 
-_ROUTING = Routing(region=Region("us-east-1"), account_id=AccountId("000000000000"))
+ROUTING = Routing(region=Region("us-east-1"), account_id=AccountId("000000000000"))
+"""Where the topics of the doubles are."""
+
+_DEDUPLICATION_SECONDS = 300.0
 
 
 class PublishedMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,25 +62,27 @@ class PublishedMessage(msgspec.Struct, frozen=True, kw_only=True):
 class InMemoryTopics:
     """A publisher that keeps what it accepts, in order, and drops repetitions on FIFO topics as SNS does.
 
-    Every topic exists, unless ``topics`` names those that do. Not shown: the five minutes after which SNS
-    forgets a deduplication id.
+    Every topic exists, unless ``topics`` names those that do. ``now`` gives seconds: five minutes after the
+    first acceptance SNS has forgotten a deduplication id.
     """
 
-    def __init__(self, topics: Iterable[str] | None = None) -> None:
+    def __init__(self, topics: Iterable[str] | None = None, *, now: Callable[[], float] = time) -> None:
         self.published: list[PublishedMessage] = []
         self._topics = None if topics is None else frozenset(topics)
-        self._accepted: dict[tuple[str, str], str] = {}
+        self._now = now
+        self._accepted: dict[tuple[str, str], tuple[float, str]] = {}
 
     async def publish(self, request: PublishRequest) -> PublishResponse:
         """Accept every entry of one request."""
         topic = request.topic.rpartition(":")[2]
         if self._topics is not None and topic not in self._topics:
             return RequestFailed("NotFound", 404, "Topic does not exist")
-        return tuple(Published(self._accept(topic, entry)) for entry in request.entries)
+        return tuple(Published(self.accept(topic, entry)) for entry in request.entries)
 
-    def _accept(self, topic: str, entry: Entry) -> str:
-        known = self._accepted.get((topic, entry.deduplication_id or ""))
-        if known is not None:
+    def accept(self, topic: str, entry: Entry) -> str:
+        """Accept one entry on a topic, by its name; give the id that SNS would give it."""
+        accepted_at, known = self._accepted.get((topic, entry.deduplication_id or ""), (-math.inf, ""))
+        if self._now() - accepted_at < _DEDUPLICATION_SECONDS:
             return known
         self.published.append(
             PublishedMessage(
@@ -80,7 +94,7 @@ class InMemoryTopics:
         )
         sns_message_id = f"sns-{len(self.published)}"
         if entry.deduplication_id is not None:
-            self._accepted[topic, entry.deduplication_id] = sns_message_id
+            self._accepted[topic, entry.deduplication_id] = (self._now(), sns_message_id)
         return sns_message_id
 
 
@@ -120,6 +134,8 @@ class InMemoryTable:
             return Marked()
         if item is None or item.get(design.not_dispatched) != mark.marker:
             return Marked(gone=True)
+        if redrive_count_of(item, design) > mark.redrive_count:
+            return Marked(gone=True)
         changed = {name: value for name, value in item.items() if name != design.not_dispatched}
         changed[design.is_dispatched] = {"BOOL": True}
         changed[design.last_dispatched_at] = {"S": mark.dispatched_at}
@@ -132,7 +148,9 @@ class InMemoryTable:
     async def lookup(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, LookupResult]:
         """Read items."""
         return {
-            key: Found(is_outstanding(self.items[key], self.design)) if key in self.items else Missing()
+            key: Found(is_outstanding(item, self.design), redrive_count_of(item, self.design))
+            if (item := self.items.get(key)) is not None
+            else Missing()
             for key in keys
         }
 
@@ -160,7 +178,11 @@ class InMemoryTable:
             del self.items[key]
         else:
             self.items[key] = item
-        self.records.append(_record(len(self.records), key, new=item, old=old))
+        self._emit(key, item, old)
+
+    def _emit(self, key: ItemKey, new: dict[str, Any] | None, old: dict[str, Any] | None) -> None:
+        """Write the record of a change into the stream."""
+        self.records.append(stream_record(len(self.records), key, new=new, old=old, now=time()))
 
 
 class InMemoryStack:
@@ -193,7 +215,7 @@ class InMemoryStack:
             table_name=TableName("outbox"),
             design=design,
             wrapping=Wrapping(
-                routing=_ROUTING,
+                routing=ROUTING,
                 kind=envelope,
                 limits=TopicLimits() if topic_max_bytes is None else TopicLimits(topic_max_bytes),
                 source="/outbox/outbox",
@@ -242,14 +264,25 @@ def stream_event(
 
 def _stream_arn(table_name: str) -> str:
     return (
-        f"arn:aws:dynamodb:{_ROUTING.region}:{_ROUTING.account_id}"
+        f"arn:aws:dynamodb:{ROUTING.region}:{ROUTING.account_id}"
         f":table/{table_name}/stream/2026-01-01T00:00:00.000"
     )
 
 
-def _record(
-    position: int, key: ItemKey, *, new: dict[str, Any] | None, old: dict[str, Any] | None
+def stream_record(
+    position: int,
+    key: ItemKey,
+    *,
+    new: Mapping[str, Any] | None,
+    old: Mapping[str, Any] | None,
+    now: float,
+    longer_from: int = 3,
 ) -> dict[str, Any]:
+    """Build the record of one change, as Lambda hands it over. ``now`` is in epoch seconds.
+
+    From the position ``longer_from`` on sequence numbers have one digit more. Those of DynamoDB differ in
+    length, so whoever compares them as text is found out.
+    """
     name = "INSERT" if old is None else "MODIFY" if new is not None else "REMOVE"
     images = {"NewImage": new, "OldImage": old}
     return {
@@ -257,12 +290,11 @@ def _record(
         "eventName": name,
         "eventVersion": "1.1",
         "eventSource": "aws:dynamodb",
-        "awsRegion": str(_ROUTING.region),
+        "awsRegion": str(ROUTING.region),
         "dynamodb": {
-            "ApproximateCreationDateTime": time(),
+            "ApproximateCreationDateTime": now,
             "Keys": key.to_item(),
-            # Sequence numbers of different lengths, as DynamoDB's are: whoever compares text is found out.
-            "SequenceNumber": str(10**21 + (position - 3) * 10**17),
+            "SequenceNumber": str(10**21 + (position - longer_from) * 10**17),
             "SizeBytes": len(msgspec.json.encode([new, old])),
             "StreamViewType": "NEW_AND_OLD_IMAGES",
             **{image: value for image, value in images.items() if value is not None},

@@ -1,0 +1,285 @@
+"""One run from the first commit to rest: producers, stream, mapping, function and topics on virtual time."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import msgspec
+
+from outbox_sdk.core.entry import TopicLimits
+from outbox_sdk.core.identifiers import ItemKey, TableName, TopicName
+from outbox_sdk.core.items import bucket_of, is_outstanding
+from outbox_sdk.core.plan import Wrapping
+from outbox_sdk.core.table import PARKED, TableDesign
+from outbox_sdk.shell.context import RelayContext
+from outbox_sdk.shell.producer import Outbox
+from outbox_sdk.testing.memory import ROUTING, InMemoryTopics
+from outbox_sdk.testing.simulation.event_source import SimulatedMapping
+from outbox_sdk.testing.simulation.function import SimulatedFunction
+from outbox_sdk.testing.simulation.ledger import CANARY, EPOCH, Ledger, Tracked, Violation
+from outbox_sdk.testing.simulation.sandbox import Sandbox, follow_tasks
+from outbox_sdk.testing.simulation.scenario import Calm, Commit, FaultPlan, Scenario
+from outbox_sdk.testing.simulation.services import TOPIC_MAX_BYTES, SimulatedPorts, SimulatedTable
+from outbox_sdk.testing.simulation.stream import SimulatedStream
+from outbox_sdk.testing.simulation.virtual_time import run_virtually
+
+__all__ = ["Run", "simulate"]
+
+_REST_SECONDS = 172_800.0
+"""Two days after the last fault, everything has come to rest or never will."""
+
+
+class Run(msgspec.Struct, frozen=True):
+    """How a run ended: what was violated, what became of each message, and how long it took.
+
+    ``steps`` and ``calls`` count what may be hit by a fault: awaits resumed in the function's process, and
+    requests to services. ``seconds`` is virtual time.
+    """
+
+    violations: tuple[Violation, ...]
+    messages: tuple[Tracked, ...]
+    trace: tuple[str, ...]
+    seconds: float
+    steps: int
+    calls: int
+
+
+def simulate(
+    scenario: Scenario,
+    plan: FaultPlan | None = None,
+    *,
+    design: TableDesign = TableDesign.ordered,
+    seed: int = 0,
+    tracing: bool = False,
+) -> Run:
+    """Play a scenario with the real relay, and tell whether every invariant held.
+
+    Nothing is waited for and nothing is left to chance: the same scenario, plan and seed give the same run,
+    on every machine. ``plan`` decides the faults; without one nothing fails. ``tracing`` keeps a line for
+    everything that happens.
+
+    >>> from outbox_sdk.testing.simulation import Commit, Scenario, simulate
+    >>> run = simulate(Scenario(commits=(Commit(at=0, transaction=0, aggregate="a", topic="orders"),)))
+    >>> run.violations, [len(message.acceptances) for message in run.messages]
+    ((), [1])
+    """
+    return run_virtually(
+        _Simulation(scenario, plan or Calm(), design=design, seed=seed, tracing=tracing).run()
+    )
+
+
+class _Simulation:
+    def __init__(
+        self, scenario: Scenario, plan: FaultPlan, *, design: TableDesign, seed: int, tracing: bool
+    ) -> None:
+        self._scenario = scenario
+        self._plan = _Counted(plan)
+        self._design = design
+        self._random = Random(seed)
+        self._tracing = tracing
+
+    async def run(self) -> Run:
+        loop = asyncio.get_running_loop()
+        follow_tasks(loop)
+        scenario, design = self._scenario, self._design
+        self._ledger = Ledger(scenario, design, clock=loop.time, tracing=self._tracing)
+        self._stream = SimulatedStream(scenario.shards, longer_from=len(scenario.commits) // 2)
+        strategy = scenario.relaying.strategy
+        self._table = SimulatedTable(design, self._stream, self._ledger, deletes=strategy == "delete")
+        self._topics = InMemoryTopics(now=loop.time)
+        self._function = SimulatedFunction(
+            self._create_relay, plan=self._plan, ledger=self._ledger, timeout=scenario.relaying.timeout
+        )
+        self._mapping = SimulatedMapping(
+            self._stream,
+            self._function.invoke,
+            settings=scenario.mapping,
+            design=design,
+            plan=self._plan,
+            ledger=self._ledger,
+            changed=self._table.changed,
+        )
+        polling = asyncio.create_task(self._mapping.run())
+        try:
+            await self._play()
+        finally:
+            polling.cancel()
+            await asyncio.wait({polling})
+        if not polling.cancelled() and (error := polling.exception()):
+            raise error
+        return Run(
+            violations=tuple(self._ledger.violations),
+            messages=tuple(self._ledger.messages.values()),
+            trace=tuple(self._ledger.trace or ()),
+            seconds=loop.time(),
+            steps=self._function.steps,
+            calls=self._plan.calls,
+        )
+
+    async def _play(self) -> None:
+        ledger = self._ledger
+        await asyncio.gather(self._produce(), self._split(), self._remove(), self._replay())
+        await self._rest()
+        await _sleep_until(self._scenario.calm_after)
+        await self._rest()
+        if not ledger.violations and self._redrive_held():
+            await self._rest()
+        if not ledger.violations:
+            ledger.finish()
+
+    async def _rest(self) -> None:
+        """Wait until the mapping has nothing left to read."""
+        await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout_at(self._scenario.calm_after + _REST_SECONDS):
+                await self._mapping.rested.wait()
+        except TimeoutError:
+            self._ledger.violate("stuck", "the stream is not read to its end")
+
+    # People and programs around the relay
+
+    async def _produce(self) -> None:
+        outbox = Outbox("outbox", design=self._design, topic_max_bytes=TOPIC_MAX_BYTES * 4)
+        transactions: dict[int, list[Commit]] = {}
+        for commit in self._scenario.commits:
+            transactions.setdefault(commit.transaction, []).append(commit)
+        number = 0
+        for commits in transactions.values():
+            await _sleep_until(commits[0].at)
+            items = []
+            for commit in commits:
+                items.append((commit, self._build_item(outbox, commit, number)))
+                number += 1
+            for commit, item in items:
+                tracked = self._ledger.commit(self._table.key_of(item), commit)
+                self._ledger.note("%s committed%s", tracked.name, "" if tracked.good else f": {commit.kind}")
+            # DynamoDB promises no order of a transaction's items in the stream.
+            if self._random.random() < 0.5:
+                items.reverse()
+            for _, item in items:
+                self._table.put(item)
+
+    def _build_item(self, outbox: Outbox, commit: Commit, number: int) -> Mapping[str, Any]:
+        size = self._random.choice((0, 40, 400)) if commit.kind != "too_big" else 3 * TOPIC_MAX_BYTES
+        entry = outbox.put(
+            f'{{"canary":"{CANARY}","pad":"{"x" * size}"}}',
+            aggregate_id=commit.aggregate,
+            topic="not--allowed" if commit.kind == "not_allowed" else commit.topic,
+            message_id=f"m{number}",
+            sequence=commit.sequence,
+            headers={"Canary": CANARY},
+            created_at=datetime.fromtimestamp(EPOCH, UTC)
+            + timedelta(seconds=asyncio.get_running_loop().time(), microseconds=number),
+        )
+        item: dict[str, Any] = dict(entry["Put"]["Item"])
+        match commit.kind:
+            case "no_topic":
+                del item[self._design.topic]
+            case "empty":
+                item[self._design.body] = {"S": ""}
+            case _:
+                pass
+        return item
+
+    async def _split(self) -> None:
+        for at in self._scenario.splits:
+            await _sleep_until(at)
+            self._ledger.note("a shard splits")
+            self._stream.split(self._random.randrange(100))
+            self._table.changed.set()
+
+    async def _remove(self) -> None:
+        for at in self._scenario.removals:
+            await _sleep_until(at)
+            items = self._table.items
+            outstanding = [key for key, item in items.items() if is_outstanding(item, self._design)]
+            if items:
+                key = self._random.choice(outstanding or list(items))
+                self._ledger.messages[key].removed = True
+                self._ledger.note("%s deleted by somebody", self._ledger.name(key))
+                self._table.remove(key)
+
+    async def _replay(self) -> None:
+        for at in self._scenario.replays:
+            await _sleep_until(at)
+            marker = self._design.not_dispatched
+            dispatched = [key for key, item in self._table.items.items() if marker not in item]
+            if dispatched:
+                self._redrive(self._random.choice(dispatched))
+
+    def _redrive_held(self) -> bool:
+        """Bring back what was parked because the configuration was wrong, in order; tell if there was any."""
+        design = self._design
+        held = [
+            key
+            for key, item in self._table.items.items()
+            if item.get(design.not_dispatched) == {"S": PARKED}
+            and item[design.park_reason]["S"].startswith("held:")
+        ]
+        for key in sorted(held, key=lambda key: self._table.items[key][design.created_at]["S"]):
+            self._redrive(key)
+        return bool(held)
+
+    def _redrive(self, key: ItemKey) -> None:
+        design = self._design
+        gone = {design.parked_at, design.park_reason, design.expires_at}
+        item = {name: value for name, value in self._table.items[key].items() if name not in gone}
+        count = int(item.get(design.redrive_count, {"N": "0"})["N"]) + 1
+        item[design.redrive_count] = {"N": str(count)}
+        item[design.not_dispatched] = {"S": bucket_of(item[design.message_id]["S"], 16)}
+        self._ledger.note("%s redriven", self._ledger.name(key))
+        self._table.put(item)
+
+    # The relay
+
+    def _create_relay(self, sandbox: Sandbox) -> tuple[RelayContext, SimulatedPorts]:
+        relaying = self._scenario.relaying
+        ports = SimulatedPorts(
+            sandbox,
+            self._table,
+            self._topics,
+            plan=self._plan,
+            ledger=self._ledger,
+            request_size=1 if relaying.strategy == "single" else 25,
+        )
+        loop = asyncio.get_running_loop()
+        topics = frozenset(TopicName(commit.topic) for commit in self._scenario.commits)
+        context = RelayContext(
+            publisher=ports,
+            table=ports,
+            marker=None if relaying.strategy is None else ports,
+            table_name=TableName("outbox"),
+            design=self._design,
+            wrapping=Wrapping(
+                routing=msgspec.structs.replace(ROUTING, allowed=topics),
+                limits=TopicLimits(TOPIC_MAX_BYTES),
+                source="/outbox/outbox",
+            ),
+            max_concurrency=relaying.max_concurrency,
+            recheck_after=relaying.recheck_after,
+            park_held_after=relaying.park_held_after,
+            now=lambda: EPOCH + loop.time(),
+            jitter=self._random.random,
+        )
+        return context, ports
+
+
+class _Counted:
+    """A plan that counts the calls it was asked about, and has nothing to say once it is calm."""
+
+    def __init__(self, plan: FaultPlan) -> None:
+        self._plan = plan
+        self.calls = 0
+
+    def fault(self, *arguments: Any) -> Any:
+        self.calls += 1
+        return self._plan.fault(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plan, name)
+
+
+async def _sleep_until(at: float) -> None:
+    await asyncio.sleep(max(0.0, at - asyncio.get_running_loop().time()))

@@ -1,0 +1,156 @@
+"""Runs many seeds and all mutants, and prints what they show: ``python -m tests.simulation --help``."""
+
+import argparse
+import multiprocessing
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from outbox_sdk.testing.simulation import INVARIANTS, Run
+from tests.simulation.mutants import MUTANTS, apply_mutant
+from tests.simulation.scenarios import FAULT_CLASSES, draw_case, run_case
+
+__all__ = ["Summary", "main", "play"]
+
+MUTANT_SEEDS = 300
+
+
+class Summary(NamedTuple):
+    """What one seed showed; small, for it travels between processes."""
+
+    seed: int
+    fault_class: str
+    violation: str | None
+    text: str
+    messages: tuple[int, int]
+    duplicates: tuple[int, int]
+    bound: tuple[int, int]
+
+
+def play(seed: int, mutant: str | None = None, *, tracing: bool = False) -> tuple[Summary, Run]:
+    """Play one seed, with a mistake in the code if a mutant is named."""
+    case = draw_case(seed)
+    with apply_mutant(mutant):
+        run = run_case(case, tracing=tracing)
+    first = run.violations[0] if run.violations else None
+    by_kind: list[tuple[int, int, int]] = []
+    for fifo in (False, True):
+        kind = [m for m in run.messages if m.good and m.commit.topic.endswith(".fifo") == fifo]
+        by_kind.append((len(kind), sum(m.duplicates for m in kind), sum(m.excuses for m in kind)))
+    (standard, standard_twice, standard_bound), (fifo_, fifo_twice, fifo_bound) = by_kind
+    summary = Summary(
+        seed=seed,
+        fault_class=case.fault_class,
+        violation=None if first is None else first.invariant,
+        text="" if first is None else first.text,
+        messages=(standard, fifo_),
+        duplicates=(standard_twice, fifo_twice),
+        bound=(standard_bound, fifo_bound),
+    )
+    return summary, run
+
+
+def _play_one(job: tuple[int, str | None]) -> Summary:
+    return play(*job)[0]
+
+
+def replay_command(seed: int, mutant: str | None = None) -> str:
+    """The line that plays a seed again, with its trace."""
+    return f"nox -s simulate -- --seed {seed}" + (f" --mutant {mutant}" if mutant else "")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the arguments ask for; 0 if everything is as it should be."""
+    parser = argparse.ArgumentParser(prog="nox -s simulate --", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=15_000, help="how many seeds to play")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--seed", type=int, help="play one seed and print its trace")
+    parser.add_argument("--mutant", choices=sorted(MUTANTS), help="with this mistake in the code")
+    parser.add_argument("--no-mutants", action="store_true", help="leave the mutants out")
+    parser.add_argument("--processes", type=int, default=multiprocessing.cpu_count())
+    options = parser.parse_args(arguments)
+    if options.seed is not None:
+        return replay(options.seed, options.mutant)
+    with multiprocessing.Pool(options.processes) as pool:
+        started = time.monotonic()
+        jobs = [(seed, options.mutant) for seed in range(options.first, options.first + options.seeds)]
+        failed = show_seeds(pool.imap_unordered(_play_one, jobs, chunksize=25), options.mutant)
+        print(f"{len(jobs):,} seeds in {time.monotonic() - started:.0f} s")
+        if options.mutant or options.no_mutants:
+            return int(failed)
+        started = time.monotonic()
+        survived = show_mutants(
+            (name, pool.imap(_play_one, [(seed, name) for seed in range(MUTANT_SEEDS)], chunksize=25))
+            for name in MUTANTS
+        )
+        print(f"{len(MUTANTS)} mutants in {time.monotonic() - started:.0f} s")
+    return int(failed or survived)
+
+
+def replay(seed: int, mutant: str | None) -> int:
+    """Play one seed and print everything that happened."""
+    summary, run = play(seed, mutant, tracing=True)
+    print(f"seed {seed}, fault class: {summary.fault_class}")
+    print(*run.trace, sep="\n")
+    for violation in run.violations:
+        print(f"{violation.invariant} ({INVARIANTS[violation.invariant]}): {violation.text}")
+    return int(bool(run.violations))
+
+
+def show_seeds(summaries: Iterable[Summary], mutant: str | None = None) -> bool:
+    """Print the table of repetitions by class of faults, and each violation; tell if there was any."""
+    messages, duplicates, bound = (
+        Counter[tuple[str, int]](),
+        Counter[tuple[str, int]](),
+        Counter[tuple[str, int]](),
+    )
+    violations: Counter[str] = Counter()
+    for summary in summaries:
+        for kind in (0, 1):
+            place = (summary.fault_class, kind)
+            messages[place] += summary.messages[kind]
+            duplicates[place] += summary.duplicates[kind]
+            bound[place] += summary.bound[kind]
+        if summary.violation is not None:
+            violations[summary.violation] += 1
+            if violations[summary.violation] <= 3:
+                print(f"VIOLATION {summary.violation}: {summary.text}")
+                print(f"  {replay_command(summary.seed, mutant)}")
+    print()
+    print("Repetitions a message, and in brackets the bound that each seed is held to:")
+    print(f"{'':22}{'standard':>20}{'FIFO, 5 minutes':>18}{'FIFO, ever':>20}")
+    for name in FAULT_CLASSES:
+        if not messages[name, 0] and not messages[name, 1]:
+            continue
+        standard, fifo = (
+            f"{duplicates[name, kind] / max(1, messages[name, kind]):.3f} "
+            f"({bound[name, kind] / max(1, messages[name, kind]):.3f})"
+            for kind in (0, 1)
+        )
+        # Anything delivered twice inside five minutes is a violation, and would be listed above.
+        print(f"{name:22}{standard:>20}{'0.000':>18}{fifo:>20}")
+    print()
+    for name, meaning in INVARIANTS.items():
+        print(f"{violations[name]:6}  {name}: {meaning}")
+    return bool(violations)
+
+
+def show_mutants(results: Iterable[tuple[str, Iterator[Summary]]]) -> bool:
+    """Print in how many seeds each mutant was found, and by what; tell if one survived."""
+    survived = False
+    print()
+    print(f"Mutants, over {MUTANT_SEEDS} seeds each:")
+    for name, summaries in results:
+        found = [summary for summary in summaries if summary.violation is not None]
+        by = Counter(str(summary.violation) for summary in found)
+        text = ", ".join(f"{invariant} {count}" for invariant, count in by.most_common())
+        first = f"first {found[0].seed}" if found else "SURVIVED"
+        print(f"{name:42}{len(found):4}  {first:10}  {text}", flush=True)
+        survived = survived or not found
+    return survived
+
+
+if __name__ == "__main__":
+    sys.exit(main())

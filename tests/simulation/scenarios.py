@@ -1,0 +1,134 @@
+"""Scenarios drawn from seeds: each seed belongs to one class of faults; all else varies freely."""
+
+from random import Random
+from typing import Any, Literal
+
+import msgspec
+
+from outbox_sdk.core.table import TableDesign
+from outbox_sdk.testing.simulation import Commit, Mapping, Relaying, Run, Scenario, simulate
+from outbox_sdk.testing.simulation.plans import Outage, Rates, SeededFaults
+
+__all__ = ["FAULT_CLASSES", "Case", "draw_case", "run_case"]
+
+_TOPICS = ("alpha", "beta.fifo", "gamma.fifo")
+_POISON: Any = ("refused", "rejected", "no_topic", "empty", "not_allowed", "too_big")
+_CONFIGURATION_CODES = (
+    ("AuthorizationError", 403),
+    ("NotFound", 404),
+    ("KMSAccessDenied", 400),
+    ("KMSDisabled", 400),
+    ("ExpiredToken", 403),
+    ("EndpointDisabled", 400),
+)
+
+FAULT_CLASSES: dict[str, Rates] = {
+    "none": Rates(),
+    "throttling": Rates(refused=0.25),
+    "partial failures": Rates(partial=0.3),
+    "lost answers": Rates(unreached=0.08, answer_lost=0.12, slow=0.3),
+    "kills": Rates(killed=0.35),
+    "short of time": Rates(unreached=0.1, answer_lost=0.1, slow=1.0),
+    "redelivery": Rates(redelivered=0.3),
+    "wrong configuration": Rates(),
+    "everything": Rates(
+        refused=0.06, partial=0.06, unreached=0.03, answer_lost=0.05, killed=0.1, redelivered=0.2
+    ),
+}
+"""What fails, by the name that the tables print."""
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One seed: what is played, and what fails."""
+
+    seed: int
+    fault_class: str
+    scenario: Scenario
+    rates: Rates
+    design: Literal["ordered", "message_keyed"] = "ordered"
+
+
+def draw_case(seed: int) -> Case:
+    """Draw a case. Neighbouring seeds belong to different classes of faults."""
+    random = Random(seed * 2 + 1)
+    fault_class = list(FAULT_CLASSES)[seed % len(FAULT_CLASSES)]
+    rates = FAULT_CLASSES[fault_class]
+    calm_after = 60.0
+    if fault_class == "wrong configuration":
+        rates, calm_after = _draw_outages(random)
+    commits = _draw_commits(random)
+    scenario = Scenario(
+        commits=commits,
+        mapping=Mapping(
+            batch_size=random.choice((1, 3, 10, 10, 100)),
+            parallelization_factor=random.choice((1, 1, 1, 3)),
+            bisect=random.random() < 0.7,
+            filtered=random.random() < 0.7,
+        ),
+        relaying=Relaying(
+            strategy=random.choice(("batch", "batch", "single", "delete")),
+            recheck_after=random.choice((0.0, 5.0, 5.0)),
+            park_held_after=random.choice((600.0, 3600.0)),
+            timeout=random.choice((3.0, 6.0)) if fault_class == "short of time" else 30.0,
+            max_concurrency=random.choice((1, 4, 32)),
+        ),
+        shards=random.choice((1, 1, 2, 3)),
+        splits=tuple(sorted(random.uniform(0, 40) for _ in range(random.choice((0, 0, 1, 2))))),
+        # A moment after a commit, when its message may be on its way.
+        removals=tuple(
+            sorted(
+                random.choice(commits).at + random.uniform(0.2, 0.35)
+                for _ in range(random.choice((0, 0, 0, 3)))
+            )
+        ),
+        replays=tuple(sorted(random.uniform(1, 50) for _ in range(random.choice((0, 0, 2))))),
+        calm_after=calm_after,
+    )
+    design: Any = random.choice(("ordered", "ordered", "ordered", "message_keyed"))
+    return Case(seed, fault_class, scenario, rates, design)
+
+
+def _draw_commits(random: Random) -> tuple[Commit, ...]:
+    commits: list[Commit] = []
+    poison_share = random.choice((0.0, 0.0, 0.1, 0.2))
+    aggregates = random.choice((1, 3, 6))
+    topics = random.choice((_TOPICS, _TOPICS[1:], _TOPICS[:1]))
+    numbered = random.random() < 0.3
+    versions: dict[str, int] = {}
+    at = 0.0
+    for transaction in range(random.choice((4, 8, 16))):
+        at += random.choice((0.0, 0.0, 0.1, 3.0))
+        # Together with a sequence only: without one, a transaction's own order is nobody's to promise.
+        for _ in range(random.choice((1, 1, 2, 3))):
+            aggregate = f"a{random.randrange(aggregates)}"
+            versions[aggregate] = versions.get(aggregate, 0) + 1
+            commits.append(
+                Commit(
+                    at=at,
+                    transaction=transaction,
+                    aggregate=aggregate,
+                    topic=random.choice(topics),
+                    kind=random.choice(_POISON) if random.random() < poison_share else "good",
+                    sequence=versions[aggregate] if numbered else None,
+                )
+            )
+    return tuple(commits)
+
+
+def _draw_outages(random: Random) -> tuple[Rates, float]:
+    """One topic, or the table, is out of reach for a minute or for hours."""
+    target = random.choice((*_TOPICS, "table"))
+    code, status = (
+        ("AccessDeniedException", 400) if target == "table" else random.choice(_CONFIGURATION_CODES)
+    )
+    start = random.uniform(0, 10)
+    end = start + random.choice((10.0, 120.0, 5_000.0, 20_000.0))
+    outage = Outage(start=start, end=end, target=target, code=code, status=status)
+    return Rates(outages=(outage,)), end
+
+
+def run_case(case: Case, *, tracing: bool = False) -> Run:
+    """Play a case."""
+    plan = SeededFaults(case.seed, case.rates, calm_after=case.scenario.calm_after)
+    design: TableDesign = getattr(TableDesign, case.design)
+    return simulate(case.scenario, plan, design=design, seed=case.seed, tracing=tracing)
