@@ -84,10 +84,9 @@ class RelayHandler:
 
 def _log(logger: Logger, report: BatchReport, context: Any) -> None:
     names = {"function_request_id": getattr(context, "aws_request_id", None)}
-    for line in describe_records(report):
-        logger.warning(line.event, extra={**names, **line.fields})
-    batch = describe_batch(report)
-    logger.info(batch.event, extra={**names, **batch.fields})
+    for line in (*describe_records(report), describe_batch(report)):
+        write = {"INFO": logger.info, "WARNING": logger.warning, "ERROR": logger.error}[line.level]
+        write(line.event, extra={**names, **line.fields})
 
 
 def _create_logger() -> Logger:

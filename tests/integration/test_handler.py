@@ -308,7 +308,7 @@ async def test_the_log_has_a_line_a_batch_and_one_for_what_a_person_should_know_
     lines = [(line["message"], line["level"]) for line in run.log]
     assert lines == [
         ("message_parked", "WARNING"),
-        ("publish_failed", "WARNING"),
+        ("publish_failed", "ERROR"),
         ("batch_relayed", "INFO"),
         ("batch_relayed", "INFO"),
     ]
