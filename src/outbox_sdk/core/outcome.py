@@ -143,12 +143,17 @@ class BatchReport(msgspec.Struct, frozen=True):
         return {_SKIPS.get(reason, f"skipped_{reason}"): count for reason, count in sorted(reasons.items())}
 
     def codes(self) -> frozenset[str]:
-        """Give the codes of all failures in the batch."""
-        return frozenset(
-            report.outcome.code
-            for report in self.records
-            if isinstance(report.outcome, Unmarked | Unparked | Held)
-        )
+        """Give the codes of all failures in the batch, of those too that messages are parked for."""
+        codes = set()
+        for report in self.records:
+            match report.outcome:
+                case Unmarked(code) | Unparked(_, code) | Held(code):
+                    codes.add(code)
+                case Parked(reason) if reason.startswith("held:"):
+                    codes.add(reason.removeprefix("held:"))
+                case _:
+                    pass
+        return frozenset(codes)
 
     def collisions(self) -> tuple[RecordReport, ...]:
         """Give one record for each message id that two items of the batch share.
