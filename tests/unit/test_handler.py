@@ -141,6 +141,17 @@ def test_a_batch_invoked_again_from_within_its_marks_publishes_everything_once(
         assert named == sorted(set(named), key=int)
 
 
+def test_a_batch_within_marks_only_marks_what_is_out_already(opened: Opened, handler: RelayHandler) -> None:
+    """What one engine has published, all of them know: a batch from within settles the rest."""
+    table = opened.table = Emulator(threads=False)
+    table.handler = handler
+
+    table.invoke(write(table, 3, "t"))
+
+    assert [response for _, response in table.calls] == [SUCCESS] * 4
+    assert opened.topics.calls == 1
+
+
 def test_invocations_from_several_threads_have_a_loop_each_and_one_memory(
     opened: Opened, handler: RelayHandler
 ) -> None:
