@@ -362,6 +362,20 @@ async def test_a_connection_closed_before_the_answer_is_tried_again_at_once(
     assert wire.counts()[operation] == 3
 
 
+@pytest.mark.parametrize("answer", ["close", "reset"])
+async def test_as_many_connections_may_be_stale_as_there_are_requests(wire: Wire, answer: Answer) -> None:
+    wire.delay_seconds = 0.2  # so that all of them are on their way when the first is closed
+    async with relay_at(wire) as relay:
+        context = replace(relay.context, retry=PATIENT, jitter=lambda: 0.99)
+        await relay_batch(context, write_event(insert_records(100)))
+        wire.script("PublishBatch", *[answer] * 10)
+
+        report = await asyncio.wait_for(relay_batch(context, write_event(insert_records(100))), timeout=10)
+
+    assert outcomes_of(report) == [Dispatched()] * 100
+    assert wire.counts() == {"PublishBatch": 30, "BatchExecuteStatement": 8}
+
+
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 async def test_connections_that_went_while_nobody_looked_cost_neither_pause_nor_budget(
     wire: Wire, reset: bool

@@ -211,5 +211,9 @@ def _was_reset(cause: object) -> bool:
 
     aiobotocore calls both by one name. The first is what a process meets that was frozen for a while.
     """
-    # What aiohttp raises for writing to a connection that is closing has no number.
-    return isinstance(cause, OSError) and (isinstance(cause, ConnectionResetError) or cause.errno in _RESETS)
+    # What aiohttp raises for writing to a connection that is closing has no number, but a cause.
+    while isinstance(cause, OSError):
+        if isinstance(cause, ConnectionResetError) or cause.errno in _RESETS:
+            return True
+        cause = cause.__cause__
+    return False
