@@ -1,20 +1,24 @@
-"""The Lambda handler: one event loop and one relay for the life of the process, and one log line a batch.
+"""The Lambda handler: an event loop and a relay for the life of the process, and one log line a batch.
 
 Importing this module reads no environment and opens nothing; the first invocation does.
 """
 
 import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from outbox_sdk.core.classification import is_credential_fault
 from outbox_sdk.core.configuration import parse_environment
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.outcome import BatchReport, BatchResponse
 from outbox_sdk.core.report import describe_batch, describe_records
 from outbox_sdk.core.table import TableDesign
+from outbox_sdk.shell.context import Claims, HoldMemo, PublishedMemo
 from outbox_sdk.shell.relay import Relay, open_relay
 
 __all__ = ["RelayHandler", "handler"]
@@ -29,13 +33,18 @@ class RelayHandler:
 
     The configuration is read from the environment at the first invocation, and an error in it fails that
     invocation with one sentence naming the variable.
+
+    Lambda invokes it once at a time. A local stack may not: it may invoke it from several threads, and again
+    from within the write that marks a message. Each invocation under way has a loop of its own, and what one
+    has published is known to all.
     """
 
     def __init__(self, *, design: TableDesign = TableDesign.ordered) -> None:
         self._design = design
-        self._runner: asyncio.Runner | None = None
-        self._resources = AsyncExitStack()
-        self._relay: Relay | None = None
+        self._idle: list[_Engine] = []
+        self._memo = PublishedMemo()
+        self._holds = HoldMemo()
+        self._claims = Claims()
         self._logger: Logger | None = None
 
     def __call__(self, event: Any, context: Any) -> BatchResponse:
@@ -45,49 +54,96 @@ class RelayHandler:
             InvalidEventError: the event cannot be named record by record; Lambda brings all of it again.
             ConfigurationError: a variable is missing or wrong, or the event is another table's.
         """
-        # One loop for all invocations: clients are bound to the loop on which they were opened, and a loop
-        # for each invocation would leave them with a closed one.
-        if self._runner is None:
-            self._runner = asyncio.Runner()
-        return self._runner.run(self._relay_batch(event, context))
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._invoke(event, context)
+        # From within a batch, in its own thread: no second loop may run here.
+        with ThreadPoolExecutor(max_workers=1) as threads:
+            return threads.submit(self._invoke, event, context).result()
 
     def close(self) -> None:
-        """Close the clients and the loop. Lambda never calls it; tests do."""
-        if self._runner is not None:
-            self._runner.run(self._resources.aclose())
-            self._runner.close()
-        self._runner, self._relay, self._resources = None, None, AsyncExitStack()
+        """Close the clients and the loops. Lambda never calls it; tests do."""
+        while self._idle:
+            self._idle.pop().close()
 
-    async def _relay_batch(self, event: Any, context: Any) -> BatchResponse:
+    def _invoke(self, event: Any, context: Any) -> BatchResponse:
         # Before anything is published: trouble with the log must not fail a batch that is out already.
         logger = self._logger = self._logger or _create_logger()
-        relay = await self._open(context)
-        remaining = getattr(context, "get_remaining_time_in_millis", None)
-        report = await relay.relay_batch(
-            event, remaining_seconds=None if remaining is None else remaining() / 1000
-        )
+        engine = self._take_engine()
+        try:
+            report = engine.run(event, context)
+        finally:
+            self._idle.append(engine)
         _log(logger, report, context)
         return report.response
 
-    async def _open(self, context: Any) -> Relay:
-        if self._relay is None:
-            configuration = parse_environment(os.environ)
-            self._relay = await self._resources.enter_async_context(
-                open_relay(
-                    configuration,
-                    function_arn=getattr(context, "invoked_function_arn", None),
-                    design=self._design,
-                )
+    def _take_engine(self) -> "_Engine":
+        """Give an engine that nobody uses: the last one used, so that Lambda has one for ever."""
+        try:
+            return self._idle.pop()  # atomic: no two threads are given the same
+        except IndexError:
+            return _Engine(self)
+
+    async def _open_relay(self, context: Any, resources: AsyncExitStack) -> Relay:
+        relay = await resources.enter_async_context(
+            open_relay(
+                parse_environment(os.environ),
+                function_arn=getattr(context, "invoked_function_arn", None),
+                design=self._design,
             )
-        return self._relay
+        )
+        relay.context = replace(relay.context, memo=self._memo, holds=self._holds, claims=self._claims)
+        return relay
+
+
+class _Engine:
+    """One event loop, and the relay whose clients are open on it; for one invocation at a time.
+
+    One loop for all its invocations: clients are bound to the loop on which they were opened, and a loop for
+    each invocation would leave them with a closed one.
+    """
+
+    def __init__(self, handler: RelayHandler) -> None:
+        self._handler = handler
+        # A factory of its own, so that the runner leaves the thread's current loop alone.
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._resources = AsyncExitStack()
+        self._relay: Relay | None = None
+
+    def run(self, event: Any, context: Any) -> BatchReport:
+        """Relay one batch."""
+        return self._runner.run(self._relay_batch(event, context))
+
+    def close(self) -> None:
+        """Close the clients and the loop."""
+        self._runner.run(self._close_relay())
+        self._runner.close()
+
+    async def _relay_batch(self, event: Any, context: Any) -> BatchReport:
+        if self._relay is None:
+            await self._close_relay()
+            self._relay = await self._handler._open_relay(context, self._resources)
+        remaining = getattr(context, "get_remaining_time_in_millis", None)
+        report = await self._relay.relay_batch(
+            event, remaining_seconds=None if remaining is None else remaining() / 1000
+        )
+        if any(map(is_credential_fault, report.codes())):
+            # The next invocation opens new clients, which look for credentials anew. Closing these is left to
+            # it as well: the answer does not wait for that.
+            self._relay = None
+        return report
+
+    async def _close_relay(self) -> None:
+        resources, self._resources, self._relay = self._resources, AsyncExitStack(), None
+        await resources.aclose()
 
 
 def _log(logger: Logger, report: BatchReport, context: Any) -> None:
     names = {"function_request_id": getattr(context, "aws_request_id", None)}
-    for line in describe_records(report):
-        logger.warning(line.event, extra={**names, **line.fields})
-    batch = describe_batch(report)
-    logger.info(batch.event, extra={**names, **batch.fields})
+    for line in (*describe_records(report), describe_batch(report)):
+        write = {"INFO": logger.info, "WARNING": logger.warning, "ERROR": logger.error}[line.level]
+        write(line.event, extra={**names, **line.fields})
 
 
 def _create_logger() -> Logger:

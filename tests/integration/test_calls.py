@@ -321,6 +321,8 @@ FAILURES: dict[str, tuple[str, Answer]] = {
         dynamodb_error(400, "ProvisionedThroughputExceededException"),
     ),
     "mark cut off": ("BatchExecuteStatement", "close"),
+    "publish reset": ("PublishBatch", "reset"),
+    "mark reset": ("BatchExecuteStatement", "reset"),
     "look fails": ("BatchGetItem", dynamodb_error(500, "InternalServerError")),
     "park fails": ("UpdateItem", dynamodb_error(500, "InternalServerError")),
 }
@@ -341,20 +343,54 @@ async def test_a_request_is_attempted_as_often_as_the_policy_says_and_never_more
     assert wire.counts()[operation] == attempts
 
 
+PATIENT = RetryPolicy(attempts=2, base=60.0, cap=60.0, budget=0)
+
+
+@pytest.mark.parametrize("answer", ["close", "reset"])
 @pytest.mark.parametrize("operation", ["PublishBatch", "BatchExecuteStatement"])
 async def test_a_connection_closed_before_the_answer_is_tried_again_at_once(
-    wire: Wire, operation: str
+    wire: Wire, operation: str, answer: Answer
 ) -> None:
-    patient = RetryPolicy(attempts=2, base=60.0, cap=60.0)
     async with relay_at(wire) as relay:
-        context = replace(relay.context, retry=patient, jitter=lambda: 0.99)
+        context = replace(relay.context, retry=PATIENT, jitter=lambda: 0.99)
         await relay_batch(context, write_event(insert_records(1)))
-        wire.script(operation, "close")
+        wire.script(operation, answer)
 
         report = await asyncio.wait_for(relay_batch(context, write_event(insert_records(1))), timeout=10)
 
     assert outcomes_of(report) == [Dispatched()]
     assert wire.counts()[operation] == 3
+
+
+@pytest.mark.parametrize("answer", ["close", "reset"])
+async def test_as_many_connections_may_be_stale_as_there_are_requests(wire: Wire, answer: Answer) -> None:
+    wire.delay_seconds = 0.2  # so that all of them are on their way when the first is closed
+    async with relay_at(wire) as relay:
+        context = replace(relay.context, retry=PATIENT, jitter=lambda: 0.99)
+        await relay_batch(context, write_event(insert_records(100)))
+        wire.script("PublishBatch", *[answer] * 10)
+
+        report = await asyncio.wait_for(relay_batch(context, write_event(insert_records(100))), timeout=10)
+
+    assert outcomes_of(report) == [Dispatched()] * 100
+    assert wire.counts() == {"PublishBatch": 30, "BatchExecuteStatement": 8}
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+async def test_connections_that_went_while_nobody_looked_cost_neither_pause_nor_budget(
+    wire: Wire, reset: bool
+) -> None:
+    """A thawed process finds all of its connections closed, and its loop has not heard of it yet."""
+    wire.delay_seconds = 0.05  # so that the requests of a batch take a connection each
+    async with relay_at(wire) as relay:
+        context = replace(relay.context, retry=PATIENT, jitter=lambda: 0.99)
+        await relay_batch(context, write_event(insert_records(100)))
+        wire.close_connections(reset=reset)  # blocks the loop until it is done
+
+        report = await asyncio.wait_for(relay_batch(context, write_event(insert_records(100))), timeout=10)
+
+    assert outcomes_of(report) == [Dispatched()] * 100
+    assert wire.counts() == {"PublishBatch": 20, "BatchExecuteStatement": 8}
 
 
 @pytest.mark.parametrize("operation", ["PublishBatch", "BatchExecuteStatement"])

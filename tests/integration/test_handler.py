@@ -308,13 +308,17 @@ async def test_the_log_has_a_line_a_batch_and_one_for_what_a_person_should_know_
     lines = [(line["message"], line["level"]) for line in run.log]
     assert lines == [
         ("message_parked", "WARNING"),
-        ("publish_failed", "WARNING"),
+        ("publish_failed", "ERROR"),
         ("batch_relayed", "INFO"),
         ("batch_relayed", "INFO"),
     ]
     parked, failed, batch, empty = run.log
     assert (parked["message_id"], parked["reason"]) == ("m-2", "type:Topic:N")
     assert (failed["code"], failed["count"], failed["message_id"]) == ("NotFound", 2, "m-3")
+    assert failed["topic_arn"].endswith(":there-is-no-such-topic")
+    assert failed["advice"].startswith(f"create topic {failed['topic_arn']}, or correct ")
+    assert parked["keys"] == [parked["key"]]
+    assert (batch["publish_requests"], batch["mark_requests"], batch["park_writes"]) == (2, 1, 1)
     counts = {name: count for name, count in batch.items() if name in BATCH_COUNTS}
     assert (batch["records"], batch["reported"], counts) == (5, 2, {"dispatched": 2, "parked": 1, "held": 2})
     assert (empty["records"], empty["reported"]) == (0, 0)

@@ -114,6 +114,7 @@ DESIGNS: Mapping[str, TableDesign] = {
         park_reason="why",
         touched_at="touched",
         redrive_count="again",
+        hops="steps?",
         outstanding_index="to-do",
         sequence_index="n-index",
     ),
@@ -264,6 +265,7 @@ _MARKERS = ["00", "04", "15", "99", "x", "100", "Parked", "parked "]
 _markers = st.sampled_from([{"S": text} for text in _MARKERS])
 _dice = st.integers(0, 575)
 _header_names = st.builds("h{}{}".format, st.text(_NAME_CHARACTERS, max_size=9), st.sampled_from(["", ".a"]))
+_hops = st.sampled_from([0, 0, 0, 1, 7, 15, -1])
 _counts = st.integers(0, 5) | st.integers(0, 10**38 - 1)
 _integers = st.integers(-3, 40) | st.integers(-(10**38) + 1, 10**38 - 1)
 _content_types = st.sampled_from(
@@ -291,7 +293,7 @@ _message_types = st.none() | travelling_text(min_size=0)
 _optional_integers = st.none() | _integers
 _json_content_types = st.none() | _content_types
 _other_content_types = st.sampled_from([None, "text/plain"])
-_headers = st.dictionaries(_header_names, travelling_text(), max_size=3)
+_headers = st.dictionaries(_header_names, travelling_text(), max_size=2)
 
 
 @st.composite
@@ -331,6 +333,7 @@ def messages(
         headers=draw(_headers),
         dispatch_count=draw(_counts),
         redrive_count=draw(_counts),
+        hops=draw(_hops),
     )
 
 
@@ -348,7 +351,8 @@ def _is_json(text: str) -> bool:
 # Items and images
 
 _TEXTS = ("correlation_id", "created_at", "message_type", "content_type")
-_NUMBERS = ("schema_version", "sequence", "redrive_count")
+_NUMBERS = ("schema_version", "sequence", "redrive_count", "hops")
+_COUNTED = ("redrive_count", "hops")
 _REQUIRED = ("message_id", "aggregate_id", "topic", "body")
 
 
@@ -366,18 +370,18 @@ def write_item(draw: st.DrawFn, message: OutboxMessage, design: TableDesign) -> 
         item[getattr(design, field)] = {"S": getattr(message, field)}
     for bit, field in enumerate((*_TEXTS, *_NUMBERS)):
         value = getattr(message, field)
-        if value is None or (field == "redrive_count" and value == 0):
+        if value is None or (field in _COUNTED and value == 0):
             if ways >> bit & 1:
                 item[getattr(design, field)] = {"NULL": True}
         else:
             item[getattr(design, field)] = {"S" if field in _TEXTS else "N": str(value)}
-    if ways & 128 or message.headers:
+    if ways & 256 or message.headers:
         item[design.headers] = {"M": {name: {"S": text} for name, text in message.headers.items()}}
-    if ways & 256 or message.dispatch_count:
+    if ways & 512 or message.dispatch_count:
         item[design.dispatch_count] = {"N": str(message.dispatch_count)}
-    if ways & 512:
+    if ways & 1024:
         item[design.is_dispatched] = {"BOOL": False}
-        item["Something else"] = _OTHERS[ways >> 10]
+        item["Something else"] = _OTHERS[ways >> 11]
     return item
 
 
@@ -387,7 +391,7 @@ _OTHERS: list[dict[str, Any]] = [
     {"BS": ["eA=="]},
     {"NULL": True},
 ]
-_ways = st.integers(0, 4095)
+_ways = st.integers(0, 8191)
 
 
 @functools.cache

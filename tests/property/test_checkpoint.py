@@ -14,6 +14,7 @@ from outbox_sdk.core.outcome import (
     Held,
     Outcome,
     RecordReport,
+    Settled,
     Unmarked,
     Unparked,
     encode_response,
@@ -144,12 +145,14 @@ def test_a_report_counts_every_record_and_shows_no_payload(data: st.DataObject) 
     summary = describe_batch(report)
     assert sum(report.counts().values()) == len(reports) == summary.fields["records"]
     assert summary.fields["reported"] == len(report.response["batchItemFailures"])
-    lines = list(describe_records(report))
+    assert sum(report.skips().values()) == sum(isinstance(r.outcome, Settled) for r in reports)
+    lines = [line for line in describe_records(report) if line.event != "message_id_collision"]
+    assert len({(line.event, str(line.fields)) for line in lines}) == len(lines)
     told = sum(line.fields.get("count", 1) for line in lines)
     wanted = ("Parked", "Unparked", "Unmarked", "MarkRefused")
     assert told == sum(
         type(r.outcome).__name__ in wanted or (isinstance(r.outcome, Held) and not r.outcome.behind)
         for r in reports
     )
-    names = {"message_id", "topic", "key", "sequence_number", "code", "count", "reason"}
+    names = {"message_id", "topic", "key", "sequence_number", "code", "count", "reason", "keys", "advice"}
     assert all(set(line.fields) <= names for line in lines)

@@ -69,6 +69,7 @@ VALUES: Mapping[str, st.SearchStrategy[str]] = {
     "OUTBOX_MAX_CONCURRENCY": NUMBERS,
     "OUTBOX_NOT_DISPATCHED_BUCKETS": NUMBERS,
     "OUTBOX_PARK_HELD_AFTER_SECONDS": NUMBERS,
+    "OUTBOX_PARK_OLDER_THAN_SECONDS": NUMBERS,
     "OUTBOX_SWEEP_AFTER_SECONDS": NUMBERS,
 }
 BLANKS = st.sampled_from(["", "", "", " ", "\t", "\n", "\u00a0", "\u2003"])
@@ -161,6 +162,8 @@ def test_what_is_accepted_is_within_its_rule(name: str, data: st.DataObject) -> 
     assert 1 <= configuration.outbox_max_concurrency <= 1000
     assert 1 <= configuration.outbox_not_dispatched_buckets <= 100
     assert configuration.outbox_dispatched_ttl_days is None or configuration.outbox_dispatched_ttl_days >= 1
+    older_than = configuration.outbox_park_older_than_seconds
+    assert older_than is None or 1 <= older_than <= 315_360_000
     for seconds in (
         configuration.outbox_recheck_after_seconds,
         configuration.outbox_park_held_after_seconds,

@@ -121,6 +121,7 @@ def test_every_message_travels_under_its_own_id(
         "ContentType": ("String", message.content_type),
         "SchemaVersion": ("Number", message.schema_version),
         "Sequence": ("Number", message.sequence),
+        "Hops": ("Number", message.hops if message.hops > 0 else None),
         **{name: ("String", value) for name, value in message.headers.items()},
     }
     assert attributes == {

@@ -31,6 +31,7 @@ def put(outbox: Outbox, message: OutboxMessage, **changes: Any) -> dict[str, Any
         "topic": message.topic,
         "sequence": message.sequence,
         "headers": message.headers,
+        "hops": max(0, message.hops),
     }
     return dict(outbox.put(message.body, **{**arguments, **changes})["Put"])
 
@@ -66,6 +67,7 @@ def test_what_is_put_comes_out_of_the_stream(
         schema_version=None,
         dispatch_count=0,
         redrive_count=0,
+        hops=max(0, sent.hops),
     )
     assert received == expected
 
@@ -98,7 +100,7 @@ def test_what_is_put_can_be_published(
     sent = data.draw(our.messages(design))
     changes: dict[str, Any] = data.draw(
         st.fixed_dictionaries(
-            {"sequence": st.none() | st.integers(-1, 10**38)},
+            {"sequence": st.none() | st.integers(-1, 10**38), "hops": st.sampled_from([0, 0, 0, 15, 16, -1])},
             optional={
                 "aggregate_id": our.awkward_text(),
                 "message_id": our.awkward_text(),

@@ -5,6 +5,8 @@ It speaks as much of SNS, DynamoDB and STS as the relay uses. What is not script
 
 import asyncio
 import json
+import socket
+import struct
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
@@ -70,8 +72,8 @@ class Reply:
     text: str
 
 
-Answer = Literal["hang", "close", "cut"] | Callable[[Call], Reply]
-"""One answer: never, the connection closed before it, or in the middle of it, or a function of the call."""
+Answer = Literal["hang", "close", "reset", "cut"] | Callable[[Call], Reply]
+"""One answer: never, the connection closed or reset before it, or in the middle of it, or a function."""
 
 
 @dataclass(slots=True)
@@ -126,13 +128,16 @@ class Wire:
             for statement in call.body["Statements"]
         ]
 
-    def close_connections(self) -> None:
-        """Close every open connection from this side, as an idle one is after a while."""
+    def close_connections(self, *, reset: bool = False) -> None:
+        """Close every open connection from this side, as an idle one is after a while, or reset it."""
         done = threading.Event()
 
         def close() -> None:
             for transport in list(self._transports):
-                transport.close()
+                if reset:
+                    _reset(transport)
+                else:
+                    transport.close()
             done.set()
 
         assert self._loop is not None
@@ -238,7 +243,9 @@ async def _answer(wire: Wire, request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     if answer == "hang":
         await asyncio.sleep(3600)
-    if answer == "close":
+    if answer in ("close", "reset"):
+        if answer == "reset":
+            _reset(request.transport)
         request.transport.abort()
         return web.Response()
     if answer == "cut":
@@ -254,6 +261,13 @@ async def _answer(wire: Wire, request: web.Request) -> web.StreamResponse:
         body=reply.text.encode(),
         headers={"Content-Type": reply.content_type, "x-amzn-RequestId": _REQUEST_ID},
     )
+
+
+def _reset(transport: asyncio.BaseTransport) -> None:
+    """Close a connection without a word of farewell: the other side meets `Connection reset by peer`."""
+    at_once = struct.pack("ii", 1, 0)  # linger for no time
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    transport.close()
 
 
 async def _read_call(request: web.Request) -> Call:

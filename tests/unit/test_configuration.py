@@ -49,6 +49,7 @@ def test_only_the_table_name_is_required() -> None:
         ("OUTBOX_MAX_CONCURRENCY", "1", "outbox_max_concurrency", 1),
         ("OUTBOX_NOT_DISPATCHED_BUCKETS", "100", "outbox_not_dispatched_buckets", 100),
         ("OUTBOX_PARK_HELD_AFTER_SECONDS", "60", "outbox_park_held_after_seconds", 60.0),
+        ("OUTBOX_PARK_OLDER_THAN_SECONDS", "2592000", "outbox_park_older_than_seconds", 2_592_000.0),
         ("OUTBOX_SWEEP_AFTER_SECONDS", "864000", "outbox_sweep_after_seconds", 864_000.0),
     ],
 )
@@ -77,6 +78,7 @@ def test_a_variable_that_is_right(name: str, text: str, field: str, value: objec
         ("OUTBOX_NOT_DISPATCHED_BUCKETS", "101", "101 is not between 1 and 100"),
         ("OUTBOX_RECHECK_AFTER_SECONDS", "nan", "'nan' is not a number"),
         ("OUTBOX_RECHECK_AFTER_SECONDS", "٣", "'٣' is not a number"),
+        ("OUTBOX_PARK_OLDER_THAN_SECONDS", "0", "0 is not between 1 and 3.1536e+08"),
         ("OUTBOX_SWEEP_AFTER_SECONDS", "-1", "'-1' is not a number"),
     ],
 )

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from aiohttp import ClientConnectionResetError, ClientOSError
+from botocore.exceptions import ClientError, EndpointConnectionError, ProxyConnectionError, SSLError
 from typer.testing import CliRunner
 
 from outbox_sdk.cli import app
@@ -139,6 +141,46 @@ def test_the_demo_does_not_write_over_its_input(tmp_path: Path) -> None:
 
     assert done.exit_code == 2
     assert source.read_bytes() == before
+
+
+def unwritten() -> ClientOSError:
+    """What aiohttp raises where it meets a closed connection while it writes the body of a request."""
+    try:
+        raise ClientOSError(None, "x") from ClientConnectionResetError("x")
+    except ClientOSError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (EndpointConnectionError(endpoint_url="x", error=unwritten()), "ConnectionClosed"),
+        (
+            EndpointConnectionError(endpoint_url="x", error=ClientOSError(errno.ECONNRESET, "x")),
+            "ConnectionClosed",
+        ),
+        (
+            EndpointConnectionError(endpoint_url="x", error=ClientOSError(errno.EPIPE, "x")),
+            "ConnectionClosed",
+        ),
+        (
+            EndpointConnectionError(endpoint_url="x", error=ClientConnectionResetError("x")),
+            "ConnectionClosed",
+        ),
+        (
+            EndpointConnectionError(endpoint_url="x", error=ClientOSError(errno.ECONNREFUSED, "x")),
+            "ConnectionFailed",
+        ),
+        (EndpointConnectionError(endpoint_url="x"), "ConnectionFailed"),
+        (ProxyConnectionError(proxy_url="x"), "ConnectionFailed"),
+        (SSLError(endpoint_url="x", error=OSError("x")), "ConnectionFailed"),
+    ],
+)
+def test_a_connection_that_was_given_up_is_told_from_one_that_was_never_made(
+    error: Exception, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert translate_error(error) == (code, 0, "")
+    assert caplog.records == []
 
 
 def test_what_nobody_foresaw_is_logged_with_its_place_and_without_its_text(

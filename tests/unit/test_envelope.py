@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from outbox_sdk.core.entry import TopicLimits, encode_entry, entry_request
+from outbox_sdk.core.entry import Entry, TopicLimits, encode_entry, entry_request
 from outbox_sdk.core.envelope import Attribute, Envelope, EnvelopeKind, encode_envelope
 from outbox_sdk.core.identifiers import (
     AccountId,
@@ -99,6 +99,26 @@ def test_attributes() -> None:
     assert Attribute("é", "é€").size == 2 + len("String") + 5
 
 
+@pytest.mark.parametrize("kind", ["raw", "cloudevents", "tomodachi"])
+def test_hops_are_carried_where_there_are_any(kind: EnvelopeKind) -> None:
+    far = msgspec.structs.replace(BARE, hops=3)
+    envelope, plain = (encode_envelope(message, kind, source=SOURCE) for message in (far, BARE))
+    assert isinstance(envelope, Envelope)
+    assert isinstance(plain, Envelope)
+    assert envelope.attributes == (*plain.attributes, Attribute("Hops", "3", "Number"))
+    assert ('"hops":"3"' in envelope.body) == (kind == "cloudevents")
+    assert "hops" not in plain.body
+
+
+def test_a_message_that_goes_round_in_a_circle_is_refused() -> None:
+    def encode(hops: int) -> Entry | Refusal:
+        message = msgspec.structs.replace(BARE, hops=hops)
+        return encode_entry(message, ROUTING, kind="raw", limits=TopicLimits(), source=SOURCE)
+
+    assert isinstance(encode(15), Entry)
+    assert encode(16) == encode(10**30) == Refusal("hops:16")
+
+
 @pytest.mark.parametrize("kind", ["cloudevents", "tomodachi"])
 @pytest.mark.parametrize(
     ("body", "content_type", "data"),
@@ -134,6 +154,7 @@ def test_a_body_that_is_declared_json_and_is_not() -> None:
     ("headers", "reason"),
     [
         ({"MessageId": "x"}, "attribute-name"),
+        ({"Hops": "1"}, "attribute-name"),
         ({"AWS.x": "x"}, "attribute-name"),
         ({"amazon.x": "x"}, "attribute-name"),
         ({".x": "x"}, "attribute-name"),

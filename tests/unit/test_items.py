@@ -57,6 +57,8 @@ def decode(**changes: Any) -> OutboxMessage | Poison:
         ({"Sequence": {"N": "1.5"}}, "integer:Sequence"),
         ({"SchemaVersion": {"N": "1E+40"}}, "integer:SchemaVersion"),
         ({"RedriveCount": {"BOOL": True}}, "type:RedriveCount:BOOL"),
+        ({"Hops": {"S": "1"}}, "type:Hops:S"),
+        ({"Hops": {"N": "0.5"}}, "integer:Hops"),
     ],
 )
 def test_a_park_reason(changes: dict[str, Any], reason: str) -> None:

@@ -160,3 +160,16 @@ def test_a_document_nested_deeply_is_an_invalid_message() -> None:
 def test_text_nested_deeply_is_text() -> None:
     """Too deep for an envelope to embed, so it travels as a string."""
     put("[" * 5000 + "]" * 5000, outbox=Outbox("outbox", envelope="cloudevents"))
+
+
+def test_the_hops_of_a_message_are_written_where_there_are_any() -> None:
+    assert put(hops=3)["Put"]["Item"]["Hops"] == {"N": "3"}
+    assert "Hops" not in put()["Put"]["Item"]
+
+
+@pytest.mark.parametrize("hops", [-1, 16, 1.5, "1", True, None])
+def test_hops_that_are_none_or_too_many_are_refused(hops: Any) -> None:
+    """Consumers that write to each other are stopped where they write, and not only at the relay."""
+    with pytest.raises(InvalidMessageError) as raised:
+        put(hops=hops)
+    assert raised.value.field == "hops"

@@ -45,6 +45,7 @@ def test_numbers_that_are_whole_are_whole() -> None:
 def test_trouble_with_the_log_is_met_before_anything_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
     """Met after, it would fail each redelivery of a batch that is out already."""
     monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "verbose")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "a log that nothing has opened yet")
     handler = RelayHandler()
     try:
         with pytest.raises(ConfigurationError, match="POWERTOOLS_LOG_LEVEL"):

@@ -13,6 +13,9 @@ __all__ = [
     "classify_entry_error",
     "classify_request_error",
     "classify_table_error",
+    "is_credential_fault",
+    "is_throttle",
+    "known_class",
     "may_be_one_entrys_fault",
 ]
 
@@ -30,8 +33,7 @@ class ErrorClass(Enum):
     """The message itself is refused and always will be: park it."""
 
 
-_RETRY = (
-    # throttled
+_THROTTLED = (
     "KMSThrottling",
     "KMSThrottlingException",
     "BandwidthLimitExceeded",
@@ -44,13 +46,15 @@ _RETRY = (
     "RequestThrottled",
     "RequestThrottledException",
     "SlowDown",
-    "ReplicatedWriteConflictException",
     "Throttled",
     "ThrottledException",
     "Throttling",
     "ThrottlingError",
     "ThrottlingException",
     "TooManyRequestsException",
+)
+_RETRY = (
+    *_THROTTLED,
     # the service's own trouble
     "InternalError",
     "InternalFailure",
@@ -59,6 +63,7 @@ _RETRY = (
     "RequestTimeoutException",
     "ServiceUnavailable",
     # somebody else holds the item
+    "ReplicatedWriteConflictException",
     "TransactionConflict",
     "TransactionConflictException",
     "TransactionInProgressException",
@@ -120,6 +125,19 @@ _MESSAGE = (
     "ValidationException",
 )
 
+_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "InvalidSecurity",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NoCredentials",
+        "UnrecognizedClientException",
+    }
+)
+
 _CLASSES: Mapping[str, ErrorClass] = {
     **dict.fromkeys(_RETRY, ErrorClass.RETRY),
     **dict.fromkeys(_CONFIGURATION, ErrorClass.CONFIGURATION),
@@ -160,6 +178,25 @@ def may_be_one_entrys_fault(code: str, *, status: int, text: str = "") -> bool:
 def classify_table_error(code: str) -> ErrorClass:
     """Classify an error of a write or read on the table, of a request or of one statement in it."""
     return _lookup(code, "") or ErrorClass.RETRY
+
+
+def known_class(code: str) -> ErrorClass | None:
+    """Give the class of a code by itself; ``None`` for one that nobody has listed."""
+    return _CLASSES.get(code)
+
+
+def is_throttle(code: str) -> bool:
+    """Tell whether a code asks for fewer requests at a time.
+
+    >>> is_throttle("ThrottlingException"), is_throttle("InternalError")
+    (True, False)
+    """
+    return code in _THROTTLED
+
+
+def is_credential_fault(code: str) -> bool:
+    """Tell whether other credentials may help, so that they are worth being looked for anew."""
+    return code in _CREDENTIALS
 
 
 def _lookup(code: str, text: str) -> ErrorClass | None:

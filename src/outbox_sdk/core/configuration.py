@@ -51,6 +51,7 @@ class RelayConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     outbox_max_concurrency: int = 32
     outbox_not_dispatched_buckets: int = 16
     outbox_park_held_after_seconds: float = 3600.0
+    outbox_park_older_than_seconds: float | None = None
     outbox_sweep_after_seconds: float = 3600.0
 
 
@@ -161,6 +162,12 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("outbox_max_concurrency", ("OUTBOX_MAX_CONCURRENCY",), _number(1, 1_000, int)),
     Variable("outbox_not_dispatched_buckets", ("OUTBOX_NOT_DISPATCHED_BUCKETS",), _number(1, 100, int)),
     Variable("outbox_park_held_after_seconds", ("OUTBOX_PARK_HELD_AFTER_SECONDS",), _seconds),
+    Variable(
+        "outbox_park_older_than_seconds",
+        ("OUTBOX_PARK_OLDER_THAN_SECONDS",),
+        # Up to ten years: a backup may be as old as that, and 0 would park everything.
+        _number(1, 315_360_000, float),
+    ),
     Variable("outbox_sweep_after_seconds", ("OUTBOX_SWEEP_AFTER_SECONDS",), _seconds),
 )
 """Every variable, once. An empty variable is the same as none; blanks around a value do not count."""

@@ -9,7 +9,7 @@ import msgspec
 
 from outbox_sdk.core.envelope import Envelope, EnvelopeKind, encode_envelope
 from outbox_sdk.core.identifiers import ItemKey, TopicArn, TopicName
-from outbox_sdk.core.message import OutboxMessage
+from outbox_sdk.core.message import MAX_HOPS, OutboxMessage
 from outbox_sdk.core.routing import Refusal, Routing, is_fifo, resolve_topic
 
 __all__ = [
@@ -64,7 +64,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 def encode_entry(
     message: OutboxMessage, routing: Routing, *, kind: EnvelopeKind, limits: TopicLimits, source: str
 ) -> Entry | Refusal:
-    """Resolve, wrap and measure a message; refuse what SNS would refuse."""
+    """Resolve, wrap and measure a message; refuse what SNS would refuse, and what goes round in a circle."""
+    if message.hops >= MAX_HOPS:
+        return Refusal(f"hops:{MAX_HOPS}")
     topic = resolve_topic(message.topic, routing)
     if isinstance(topic, Refusal):
         return topic

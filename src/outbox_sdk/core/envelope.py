@@ -30,7 +30,16 @@ MAX_ATTRIBUTES = 10
 TOMODACHI_PROTOCOL_VERSION = "tomodachi-json-base--1.0.0"
 
 RESERVED_ATTRIBUTES = frozenset(
-    {"MessageId", "AggregateId", "CorrelationId", "MessageType", "SchemaVersion", "ContentType", "Sequence"}
+    {
+        "MessageId",
+        "AggregateId",
+        "CorrelationId",
+        "MessageType",
+        "SchemaVersion",
+        "ContentType",
+        "Sequence",
+        "Hops",
+    }
 )
 """The attribute names the relay writes; a header may use none of them."""
 
@@ -102,7 +111,11 @@ def _attributes(message: OutboxMessage) -> tuple[Attribute, ...] | Refusal:
     ):
         if value:  # SNS refuses an empty value, and an absent one says the same
             attributes.append(Attribute(name, value))
-    for name, number in (("SchemaVersion", message.schema_version), ("Sequence", message.sequence)):
+    for name, number in (
+        ("SchemaVersion", message.schema_version),
+        ("Sequence", message.sequence),
+        ("Hops", message.hops if message.hops > 0 else None),
+    ):
         if number is not None:
             attributes.append(Attribute(name, str(number), "Number"))
     if fault := _header_fault(message.headers):
@@ -134,6 +147,7 @@ def _cloudevent(message: OutboxMessage, source: str) -> dict[str, Any] | Refusal
         "time": None if created_at is None else format_instant(created_at),
         "correlationid": message.correlation_id,
         "sequence": None if message.sequence is None else str(message.sequence),
+        "hops": str(message.hops) if message.hops > 0 else None,
     }
     return {
         "specversion": "1.0",

@@ -52,6 +52,7 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     schema_version: _OptionalNumber = _OptionalNumber()
     sequence: _OptionalNumber = _OptionalNumber()
     redrive_count: _OptionalNumber = _OptionalNumber()
+    hops: _OptionalNumber = _OptionalNumber()
     headers: _OptionalTexts = _OptionalTexts()
     created_at: Any = None
     dispatch_count: Any = None
@@ -123,6 +124,7 @@ def decode_item(item: Item, key: ItemKey, design: TableDesign) -> OutboxMessage 
             sequence=_integer(image.sequence),
             dispatch_count=_lenient_count(image.dispatch_count),
             redrive_count=_integer(image.redrive_count) or 0,
+            hops=_integer(image.hops) or 0,
         )
     except (msgspec.ValidationError, ValueError):
         return _poison(item, key, design, _explain(item, design))
@@ -234,6 +236,7 @@ def encode_item(message: OutboxMessage, design: TableDesign) -> dict[str, dict[s
         (design.schema_version, message.schema_version),
         (design.sequence, message.sequence),
         (design.redrive_count, message.redrive_count or None),
+        (design.hops, message.hops or None),
     ):
         if number is not None:
             item[name] = {"N": str(number)}

@@ -13,7 +13,10 @@ from outbox_sdk.core.identifiers import (
     TopicName,
 )
 
-__all__ = ["Content", "OutboxMessage", "Poison", "Skipped"]
+__all__ = ["MAX_HOPS", "Content", "OutboxMessage", "Poison", "Skipped"]
+
+MAX_HOPS = 16
+"""A message that has come so far goes round in a circle of consumers, and is parked."""
 
 
 class OutboxMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +24,8 @@ class OutboxMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     ``body`` is the text the producer stored, unchanged. ``marker`` is the ``NotDispatched`` attribute that
     the image carried: whoever settles the message does so on the condition that it still stands.
-    ``created_at`` is ISO 8601 text as stored, of any offset. ``dispatch_count`` and ``redrive_count`` are 0
+    ``created_at`` is ISO 8601 text as stored, of any offset. ``hops`` counts the messages that led to this
+    one, each written by a consumer of the one before. It, ``dispatch_count`` and ``redrive_count`` are 0
     where the item has none.
     """
 
@@ -40,6 +44,7 @@ class OutboxMessage(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int | None = None
     dispatch_count: int = 0
     redrive_count: int = 0
+    hops: int = 0
 
 
 class Skipped(msgspec.Struct, frozen=True):

@@ -6,9 +6,11 @@ from typing import TypedDict, assert_never
 
 import msgspec
 
-from outbox_sdk.core.identifiers import ItemKey, MessageId, SequenceNumber, TopicName
+from outbox_sdk.core.effort import Effort
+from outbox_sdk.core.identifiers import ItemKey, MessageId, SequenceNumber, TopicArn, TopicName
 
 __all__ = [
+    "IN_FLIGHT",
     "BatchReport",
     "BatchResponse",
     "Dispatched",
@@ -24,6 +26,10 @@ __all__ = [
     "encode_response",
     "is_reported",
 ]
+
+
+IN_FLIGHT = "InFlight"
+"""Held with this code is what another batch of the same process is at work on."""
 
 
 class Dispatched(msgspec.Struct, frozen=True):
@@ -100,19 +106,24 @@ class BatchResponse(TypedDict):
 
 
 class RecordReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One record and its outcome, with the names a log may show."""
+    """One record and its outcome, with the names a log may show.
+
+    ``topic_arn`` is where the message was to be published; a message that did not get so far has none.
+    """
 
     sequence_number: SequenceNumber
     key: ItemKey
     outcome: Outcome
     message_id: MessageId | None = None
     topic: TopicName | None = None
+    topic_arn: TopicArn | None = None
 
 
 class BatchReport(msgspec.Struct, frozen=True):
-    """What became of a batch, record by record, in the order of the event."""
+    """What became of a batch, record by record, in the order of the event, and what it took."""
 
     records: tuple[RecordReport, ...]
+    effort: Effort = Effort()
 
     @property
     def response(self) -> BatchResponse:
@@ -123,6 +134,53 @@ class BatchReport(msgspec.Struct, frozen=True):
         """Count outcomes by name, in snake case: ``{"dispatched": 97, "parked": 3}``."""
         names = Counter(_snake(type(report.outcome).__name__) for report in self.records)
         return dict(sorted(names.items()))
+
+    def skips(self) -> dict[str, int]:
+        """Count the records with nothing to do by why: ``{"self_echo": 97}`` for the relay's own marks."""
+        reasons = Counter(
+            report.outcome.reason for report in self.records if isinstance(report.outcome, Settled)
+        )
+        return {_SKIPS.get(reason, f"skipped_{reason}"): count for reason, count in sorted(reasons.items())}
+
+    def codes(self) -> frozenset[str]:
+        """Give the codes of all failures in the batch, of those too that messages are parked for."""
+        codes = set()
+        for report in self.records:
+            match report.outcome:
+                case Unmarked(code) | Unparked(_, code) | Held(code):
+                    codes.add(code)
+                case Parked(reason) if reason.startswith("held:"):
+                    codes.add(reason.removeprefix("held:"))
+                case _:
+                    pass
+        return frozenset(codes)
+
+    def collisions(self) -> tuple[RecordReport, ...]:
+        """Give one record for each message id that two items of the batch share.
+
+        Consumers deduplicate by that id, and take the second message for a repetition of the first.
+        """
+        first: dict[MessageId, ItemKey] = {}
+        collided: dict[MessageId, RecordReport] = {}
+        for report in self.records:
+            identifier = report.message_id
+            if identifier is not None and first.setdefault(identifier, report.key) != report.key:
+                collided.setdefault(identifier, report)
+        return tuple(collided.values())
+
+
+# Why a record had nothing to do, in words that stand beside the names of outcomes.
+_SKIPS = {
+    "marked": "self_echo",
+    "parked": "park_echo",
+    "foreign": "foreign",
+    "removed": "removed",
+    "expired_undispatched": "expired_undispatched",
+    "removed_undispatched": "removed_undispatched",
+    "dispatched": "already_dispatched",
+    "deleted": "already_deleted",
+    "settled elsewhere": "settled_elsewhere",
+}
 
 
 def encode_response(outcomes: Iterable[tuple[SequenceNumber, Outcome]]) -> BatchResponse:

@@ -14,6 +14,7 @@ from outbox_sdk.core.message import OutboxMessage, Poison, Skipped
 from outbox_sdk.core.outcome import Outcome, Settled
 from outbox_sdk.core.routing import Refusal, Routing
 from outbox_sdk.core.stream import Record
+from outbox_sdk.core.text import parse_instant
 
 __all__ = [
     "Arrival",
@@ -146,11 +147,14 @@ def plan_batch(
     published: Callable[[ItemKey, SequenceNumber], bool],
     deletes: bool,
     wrapping: Wrapping,
+    now: float = 0.0,
+    park_older_than: float | None = None,
 ) -> BatchPlan:
     """Decide what to do for each item of a batch.
 
     ``deletes`` tells that the mark deletes items, so that a missing one has been published; otherwise a
-    missing item is published from its image, for nothing else is known of it.
+    missing item is published from its image, for nothing else is known of it. At ``now``, in epoch seconds,
+    a message created ``park_older_than`` seconds ago and never redriven is parked.
     """
     marks: list[Remembered] = []
     parks = [Park(poison.key, poison.marker, poison.reason) for poison in intake.poison]
@@ -177,7 +181,7 @@ def plan_batch(
                 unreadable[key] = code
             case _:
                 pass  # outstanding, or nothing speaks against publishing it
-        entry = wrapping.encode(message)
+        entry = _refuse_old(message, now, park_older_than) or wrapping.encode(message)
         if isinstance(entry, Refusal):
             parks.append(Park(key, message.marker, entry.reason))
             continue
@@ -191,3 +195,11 @@ def plan_batch(
         )
     lanes, held = hold_unreadable(plan_lanes(ready), unreadable)
     return BatchPlan(lanes=lanes, marks=tuple(marks), parks=tuple(parks), decided={**decided, **held})
+
+
+def _refuse_old(message: OutboxMessage, now: float, limit: float | None) -> Refusal | None:
+    """Refuse what is older than the limit, as after a restore, unless a person has asked for it since."""
+    if limit is None or message.redrive_count > 0 or message.created_at is None:
+        return None
+    created = parse_instant(message.created_at)
+    return Refusal(f"age:{limit:.10g}") if created and now - created.timestamp() > limit else None

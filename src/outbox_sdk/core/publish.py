@@ -27,6 +27,7 @@ __all__ = [
     "RequestFailed",
     "Settlement",
     "decode_publish_response",
+    "failure_codes",
     "pack_requests",
     "publish_batch_request",
     "settle_publish",
@@ -143,6 +144,13 @@ def decode_publish_response(request: PublishRequest, response: Any) -> PublishRe
         )
     missing = EntryFailed("MissingFromResponse")
     return tuple(results.get(str(position), missing) for position in range(len(request.entries)))
+
+
+def failure_codes(response: PublishResponse) -> tuple[str, ...]:
+    """List the codes of all that failed in a response."""
+    if isinstance(response, RequestFailed):
+        return (response.code,)
+    return tuple(result.code for result in response if isinstance(result, EntryFailed))
 
 
 def settle_publish(request: PublishRequest, response: PublishResponse) -> Settlement:

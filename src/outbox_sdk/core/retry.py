@@ -2,15 +2,20 @@
 
 import msgspec
 
-__all__ = ["Deadline", "RetryPolicy", "plan_deadline", "retry_delay"]
+__all__ = ["Deadline", "RetryPolicy", "is_free", "plan_deadline", "retry_delay"]
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How often and how patiently one request is repeated; times in seconds."""
+    """How often and how patiently one request is repeated; times in seconds.
+
+    ``budget`` is how many retries all requests of one invocation share: in an outage that meets them all,
+    the failures are reported and the event source waits, rather than every request insisting by itself.
+    """
 
     attempts: int = 4
     base: float = 0.05
     cap: float = 2.0
+    budget: int = 100
 
 
 class Deadline(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +40,11 @@ def plan_deadline(
     return Deadline(stop=now + remaining - margin, cut=now + remaining - reserve)
 
 
+def is_free(*, attempt: int, code: str) -> bool:
+    """Tell whether a retry is no sign of trouble: the first, on a connection closed while nobody looked."""
+    return attempt == 1 and code == "ConnectionClosed"
+
+
 def retry_delay(policy: RetryPolicy, *, attempt: int, code: str, jitter: float) -> float | None:
     """Give the pause in seconds before the next attempt; ``None`` where none is left.
 
@@ -49,6 +59,6 @@ def retry_delay(policy: RetryPolicy, *, attempt: int, code: str, jitter: float) 
     """
     if attempt >= policy.attempts:
         return None
-    if attempt == 1 and code == "ConnectionClosed":
+    if is_free(attempt=attempt, code=code):
         return 0.0
     return jitter * min(policy.cap, policy.base * 2.0 ** min(attempt - 1, 60))

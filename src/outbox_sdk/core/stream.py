@@ -1,7 +1,8 @@
 """The event that Lambda hands over, decoded: wire structs in, typed records out."""
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,7 +12,19 @@ from outbox_sdk.core.items import decode_item, is_outstanding
 from outbox_sdk.core.message import Content, Skipped
 from outbox_sdk.core.table import PARKED, TableDesign
 
-__all__ = ["Record", "WireChange", "WireRecord", "decode_event", "decode_event_json", "decode_record"]
+__all__ = [
+    "Record",
+    "Removal",
+    "WireChange",
+    "WireRecord",
+    "decode_event",
+    "decode_event_json",
+    "decode_record",
+]
+
+
+Removal = Literal["expired", "removed"]
+"""How an outstanding item left the table: by the time to live, or by somebody's delete."""
 
 
 class WireChange(msgspec.Struct, frozen=True, rename="pascal"):
@@ -32,6 +45,8 @@ class WireRecord(msgspec.Struct, frozen=True, rename="camel"):
     change: WireChange = msgspec.field(name="dynamodb")
     event_source: str = "aws:dynamodb"
     event_source_arn: str | None = msgspec.field(default=None, name="eventSourceARN")
+    # Untyped for the same reason.
+    user_identity: Any = None
 
 
 class _WireEvent(msgspec.Struct, frozen=True):
@@ -42,7 +57,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One record of the stream, named by its sequence number and its item's key.
 
     ``creation`` is the stream's approximate time of the change, in epoch seconds. ``modified`` tells that
-    the item existed before, so that somebody may have dealt with the message already.
+    the item existed before, so that somebody may have dealt with the message already. ``removal`` is there
+    where the record takes an outstanding item away, as far as its old image tells.
     """
 
     sequence_number: SequenceNumber
@@ -50,6 +66,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     content: Content
     modified: bool = False
     creation: float | None = None
+    removal: Removal | None = None
 
     @property
     def position(self) -> int:
@@ -123,7 +140,18 @@ def decode_record(
         content=_decode_content(wire, key, design),
         modified=wire.event_name != "INSERT",
         creation=_epoch_seconds(change.creation),
+        removal=_removal(wire, design),
     )
+
+
+def _removal(wire: WireRecord, design: TableDesign) -> Removal | None:
+    if wire.event_name != "REMOVE" or not is_outstanding(wire.change.old_image, design):
+        return None
+    who = wire.user_identity if isinstance(wire.user_identity, Mapping) else {}
+    # Lambda begins these names with a small letter, the stream's own API with a capital.
+    service = {str(name).lower(): value for name, value in who.items()}
+    by_ttl = service.get("type") == "Service" and service.get("principalid") == "dynamodb.amazonaws.com"
+    return "expired" if by_ttl else "removed"
 
 
 def _epoch_seconds(value: object) -> float | None:

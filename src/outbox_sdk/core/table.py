@@ -63,6 +63,7 @@ class TableDesign(msgspec.Struct, frozen=True, kw_only=True):
     park_reason: str = "ParkReason"
     touched_at: str = "TouchedAt"
     redrive_count: str = "RedriveCount"
+    hops: str = "Hops"
     outstanding_index: str = "NotDispatchedMessagesIndex"
     sequence_index: str | None = None
 

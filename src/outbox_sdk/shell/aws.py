@@ -3,6 +3,7 @@
 The one module that imports aiobotocore and botocore.
 """
 
+import errno
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,7 +22,9 @@ from botocore.exceptions import (
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
+    ProxyConnectionError,
     ReadTimeoutError,
+    SSLError,
 )
 
 from outbox_sdk.core.errors import ConfigurationError
@@ -48,6 +51,7 @@ __all__ = [
 _log = logging.getLogger("outbox_sdk")
 
 _NO_PROFILE: Any = {"profile": (None, None, None, None)}
+_RESETS = (errno.ECONNABORTED, errno.ECONNRESET, errno.EPIPE, errno.ESHUTDOWN)
 _CONNECT_TIMEOUT_SECONDS = 2
 _READ_TIMEOUT_SECONDS = 5
 """Far below botocore's minute: one hung socket must not eat an invocation."""
@@ -187,7 +191,9 @@ def translate_error(error: Exception) -> AwsFault:
             code = "ConnectionClosed"
         case ReadTimeoutError() | ConnectTimeoutError():
             code = "Timeout"
-        case EndpointConnectionError():
+        case EndpointConnectionError() if _was_reset(error.kwargs.get("error")):
+            code = "ConnectionClosed"
+        case EndpointConnectionError() | ProxyConnectionError() | SSLError():
             code = "ConnectionFailed"
         case ParamValidationError() | UnicodeEncodeError():
             code = "EncodingFault"
@@ -198,3 +204,16 @@ def translate_error(error: Exception) -> AwsFault:
             where = f"{frame.filename}:{frame.lineno}"
             _log.warning("unexpected_error", extra={"error": code, "where": where})
     return AwsFault(code, 0, "")
+
+
+def _was_reset(cause: object) -> bool:
+    """Tell a connection that the other side has given up from one that was never made.
+
+    aiobotocore calls both by one name. The first is what a process meets that was frozen for a while.
+    """
+    # What aiohttp raises for writing to a connection that is closing has no number, but a cause.
+    while isinstance(cause, OSError):
+        if isinstance(cause, ConnectionResetError) or cause.errno in _RESETS:
+            return True
+        cause = cause.__cause__
+    return False

@@ -1,9 +1,14 @@
-"""What a relay holds for its whole life: its ports, its rules, its clocks, and what it remembers."""
+"""What a relay holds for its whole life: its ports, its rules, its clocks, and what it remembers.
+
+The memories may be shared by relays on several event loops and threads.
+"""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import random
+from threading import Lock
 from time import time
 
 from outbox_sdk.core.identifiers import ItemKey, SequenceNumber, TableName, TopicArn
@@ -12,7 +17,7 @@ from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.ports import Marker, Publisher, Table
 
-__all__ = ["HoldMemo", "PublishedMemo", "RelayContext"]
+__all__ = ["Claims", "HoldMemo", "PublishedMemo", "RelayContext"]
 
 
 class PublishedMemo:
@@ -24,20 +29,47 @@ class PublishedMemo:
     def __init__(self, capacity: int = 10_000) -> None:
         self._capacity = capacity
         self._records: OrderedDict[tuple[ItemKey, SequenceNumber], None] = OrderedDict()
+        self._lock = Lock()
 
     def add(self, key: ItemKey, sequence_number: SequenceNumber) -> None:
         """Remember a record; the oldest is forgotten when the memory is full."""
-        self._records[key, sequence_number] = None
-        if len(self._records) > self._capacity:
-            self._records.popitem(last=False)
+        with self._lock:
+            self._records[key, sequence_number] = None
+            if len(self._records) > self._capacity:
+                self._records.popitem(last=False)
 
     def discard(self, key: ItemKey, sequence_number: SequenceNumber) -> None:
         """Forget a record, known or not."""
-        self._records.pop((key, sequence_number), None)
+        with self._lock:
+            self._records.pop((key, sequence_number), None)
 
     def contains(self, key: ItemKey, sequence_number: SequenceNumber) -> bool:
         """Tell whether a record was published by this process and not yet marked."""
-        return (key, sequence_number) in self._records
+        with self._lock:
+            return (key, sequence_number) in self._records
+
+
+class Claims:
+    """The items that some batch in this process is at work on, so that no other publishes them meanwhile.
+
+    A local stack may call the handler again while a batch is under way, with records of that very batch.
+    """
+
+    def __init__(self) -> None:
+        self._keys: set[ItemKey] = set()
+        self._lock = Lock()
+
+    @contextmanager
+    def hold(self, keys: Iterable[ItemKey]) -> Iterator[frozenset[ItemKey]]:
+        """Claim items for the length of the block; give those that nobody else had."""
+        with self._lock:
+            mine = frozenset(keys) - self._keys
+            self._keys |= mine
+        try:
+            yield mine
+        finally:
+            with self._lock:
+                self._keys -= mine
 
 
 class HoldMemo:
@@ -45,14 +77,17 @@ class HoldMemo:
 
     def __init__(self) -> None:
         self._since: dict[TopicArn, dict[str, float]] = {}
+        self._lock = Lock()
 
     def hold(self, topic: TopicArn, code: str, now: float) -> float:
         """Note that a topic is held; give the time since which it has been."""
-        return self._since.setdefault(topic, {}).setdefault(code, now)
+        with self._lock:
+            return self._since.setdefault(topic, {}).setdefault(code, now)
 
     def release(self, topic: TopicArn) -> None:
         """Forget a topic's holds: something has been published there."""
-        self._since.pop(topic, None)
+        with self._lock:
+            self._since.pop(topic, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +107,10 @@ class RelayContext:
     ttl_days: int | None = None
     recheck_after: float = 5.0
     park_held_after: float = 3600.0
+    park_older_than: float | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     now: Callable[[], float] = time
     jitter: Callable[[], float] = random
     memo: PublishedMemo = field(default_factory=PublishedMemo)
     holds: HoldMemo = field(default_factory=HoldMemo)
+    claims: Claims = field(default_factory=Claims)

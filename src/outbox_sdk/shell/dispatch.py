@@ -9,7 +9,7 @@ from outbox_sdk.core.classification import ErrorClass, classify_table_error
 from outbox_sdk.core.entry import Entry
 from outbox_sdk.core.identifiers import ItemKey, SequenceNumber
 from outbox_sdk.core.lanes import Lane, MessageRecord, plan_held_lane
-from outbox_sdk.core.mark import Mark, Marked, Park, Unwritten, plan_mark
+from outbox_sdk.core.mark import Mark, Marked, MarkResult, Park, Unwritten, plan_mark
 from outbox_sdk.core.message import OutboxMessage
 from outbox_sdk.core.outcome import (
     Dispatched,
@@ -29,12 +29,14 @@ from outbox_sdk.core.publish import (
     Published,
     PublishRequest,
     Refused,
+    failure_codes,
     pack_requests,
     settle_publish,
 )
-from outbox_sdk.core.retry import Deadline, retry_delay
+from outbox_sdk.core.retry import Deadline
 from outbox_sdk.core.text import format_instant
 from outbox_sdk.shell.context import RelayContext
+from outbox_sdk.shell.pace import Pace
 
 __all__ = ["Dispatch"]
 
@@ -46,14 +48,15 @@ class Dispatch:
     """One batch being carried out. Used once: ``await Dispatch(context, deadline).run(plan)``.
 
     A call is begun only before the deadline's stop; at its cut, all that is still under way is cancelled.
-    Nothing it started is left running when :meth:`run` returns or raises.
+    Nothing it started is left running when :meth:`run` returns or raises. ``pace`` is that of the invocation,
+    where more than the dispatch has a part in it.
     """
 
-    def __init__(self, context: RelayContext, deadline: Deadline) -> None:
+    def __init__(self, context: RelayContext, deadline: Deadline, pace: Pace | None = None) -> None:
         self._context = context
         self._deadline = deadline
         self._clock = asyncio.get_running_loop().time
-        self._slots = asyncio.Semaphore(context.max_concurrency)
+        self._pace = pace or Pace(context, deadline)
         self._group = asyncio.TaskGroup()
         self._outcomes: dict[ItemKey, Outcome] = {}
         self._lanes: dict[ItemKey, deque[MessageRecord]] = {}
@@ -116,12 +119,13 @@ class Dispatch:
     async def _publish(self, request: PublishRequest, *, attempt: int, delay: float) -> None:
         if delay:
             await asyncio.sleep(delay)
-        async with self._slots:
+        async with self._pace.slot():
             if self._clock() >= self._deadline.stop:
                 late = Failed(_DEADLINE, ErrorClass.RETRY)
                 results: list[tuple[Entry, EntryResult]] = [(entry, late) for entry in request.entries]
             else:
                 response = await self._context.publisher.publish(request)
+                self._pace.note("publish_requests", failure_codes(response))
                 settlement = settle_publish(request, response)
                 for part in settlement.isolated:
                     self._begin_request(part, attempt=attempt, delay=0.0)
@@ -139,7 +143,7 @@ class Dispatch:
         """Begin another attempt and return nothing, or return what has had its last."""
         if not retryable:
             return ()
-        delay = self._retry_delay(retryable[0][1].code, attempt)
+        delay = self._pace.retry_delay(retryable[0][1].code, attempt)
         if delay is None:
             return retryable
         for request in pack_requests(entry for entry, _ in retryable):
@@ -222,10 +226,11 @@ class Dispatch:
         assert marker is not None  # noqa: S101 - _begin_marks begins none without
         if delay:
             await asyncio.sleep(delay)
-        async with self._slots:
+        async with self._pace.slot():
             if self._clock() >= self._deadline.stop:
                 return  # given up below, as what the deadline left
             results = await marker.mark(marks)
+            self._pace.note("mark_requests", _codes(results))
         retryable: list[tuple[Mark, str]] = []
         for mark, result in zip(marks, results, strict=True):
             match result:
@@ -251,7 +256,7 @@ class Dispatch:
     def _retry_marks(self, retryable: Sequence[tuple[Mark, str]], attempt: int) -> None:
         if not retryable:
             return
-        delay = self._retry_delay(retryable[0][1], attempt)
+        delay = self._pace.retry_delay(retryable[0][1], attempt)
         if delay is None:
             self._outcomes.update((mark.key, Unmarked(code)) for mark, code in retryable)
             return
@@ -269,10 +274,11 @@ class Dispatch:
         attempt, delay = 1, 0.0
         while True:
             await asyncio.sleep(delay)
-            async with self._slots:
+            async with self._pace.slot():
                 if self._clock() >= self._deadline.stop:
                     return
                 result = await self._context.table.park(park, now=now)
+                self._pace.note("park_writes", _codes((result,)))
             match result:
                 case Marked(gone):
                     self._outcomes[park.key] = Settled("settled elsewhere") if gone else Parked(park.reason)
@@ -280,13 +286,11 @@ class Dispatch:
                 case Unwritten(code):
                     self._outcomes[park.key] = Unparked(park.reason, code)
                     retry = classify_table_error(code) is ErrorClass.RETRY
-                    pause = self._retry_delay(code, attempt) if retry else None
+                    pause = self._pace.retry_delay(code, attempt) if retry else None
                     if pause is None:
                         return
                     attempt, delay = attempt + 1, pause
 
-    def _retry_delay(self, code: str, attempt: int) -> float | None:
-        """Give the pause before another attempt; ``None`` where none is left, or no time for it."""
-        context = self._context
-        delay = retry_delay(context.retry, attempt=attempt, code=code, jitter=context.jitter())
-        return None if delay is None or self._clock() + delay >= self._deadline.stop else delay
+
+def _codes(results: Iterable[MarkResult]) -> Iterable[str]:
+    return (result.code for result in results if isinstance(result, Unwritten))

@@ -12,7 +12,7 @@ from outbox_sdk.core.envelope import EnvelopeKind, encode_envelope
 from outbox_sdk.core.errors import ConfigurationError, InvalidMessageError
 from outbox_sdk.core.identifiers import AggregateId, CorrelationId, ItemKey, MessageId, TopicName
 from outbox_sdk.core.items import bucket_of, decode_item, encode_item, item_size
-from outbox_sdk.core.message import OutboxMessage, Poison
+from outbox_sdk.core.message import MAX_HOPS, OutboxMessage, Poison
 from outbox_sdk.core.routing import Refusal, is_topic_name
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.text import find_text_fault, format_instant
@@ -77,6 +77,7 @@ class Outbox:
         sequence: int | None = None,
         headers: Mapping[str, str] | None = None,
         created_at: datetime | None = None,
+        hops: int = 0,
     ) -> "TransactWriteItemTypeDef":
         """Build the entry of ``TransactWriteItems`` that writes one message.
 
@@ -84,7 +85,9 @@ class Outbox:
         ``aggregate_id`` is what the message is about: order is kept within it. ``message_id`` is what
         consumers deduplicate by, a random one by default. ``sequence`` is the aggregate's own version: two
         messages of one aggregate in one transaction keep their order only with it. ``headers`` become SNS
-        attributes. The write fails while an item of the same message is in the table.
+        attributes. A consumer that writes because of a message passes that message's ``Hops`` (0 where it has
+        none) plus 1, so that consumers who write to each other come to an end. The write fails while an item
+        of the same message is in the table.
 
         Not promised: that the message is written. It is written when your transaction commits.
 
@@ -101,6 +104,7 @@ class Outbox:
             _check_text("headers", value)
         if sequence is not None and not 0 <= sequence < 10**38:
             raise InvalidMessageError("sequence", f"{sequence} is not between 0 and 10^38")
+        _check_hops(hops)
         keys = self.design.item_key_values(aggregate_id, identifier)
         outgoing = OutboxMessage(
             key=ItemKey.from_item({name: {"S": value} for name, value in keys.items()}),
@@ -115,6 +119,7 @@ class Outbox:
             content_type=None if isinstance(message, str) else "application/json",
             headers=dict(headers or {}),
             sequence=sequence,
+            hops=hops,
         )
         item = encode_item(outgoing, self.design)
         self._check(outgoing, item)
@@ -187,6 +192,15 @@ def _check_text(field: str, text: str) -> None:
     fault = find_text_fault(text) if text else "empty"
     if fault is not None:
         raise InvalidMessageError(field, f"is refused: {fault}")
+
+
+def _check_hops(hops: object) -> None:
+    if isinstance(hops, bool) or not isinstance(hops, int) or hops < 0:
+        raise InvalidMessageError("hops", "is not a whole number from 0 on")
+    if hops >= MAX_HOPS:
+        raise InvalidMessageError(
+            "hops", f"{hops} messages have led to this one: consumers write to each other without end"
+        )
 
 
 def _format_created_at(created_at: datetime | None) -> str:

@@ -1,17 +1,18 @@
 """The relay: one batch of the stream to its topics, and the answer for whoever brought it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from outbox_sdk.core.account import account_for
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.errors import ConfigurationError
-from outbox_sdk.core.identifiers import AccountId, ItemKey, Partition
-from outbox_sdk.core.message import OutboxMessage, Skipped
-from outbox_sdk.core.outcome import BatchReport, BatchResponse, Outcome, RecordReport, Settled
-from outbox_sdk.core.plan import Wrapping, plan_batch, plan_intake, plan_lookup
-from outbox_sdk.core.retry import plan_deadline
+from outbox_sdk.core.identifiers import AccountId, ItemKey, Partition, SequenceNumber
+from outbox_sdk.core.lookup import Unreadable
+from outbox_sdk.core.outcome import IN_FLIGHT, BatchReport, BatchResponse
+from outbox_sdk.core.plan import Intake, Wrapping, plan_batch, plan_intake, plan_lookup
+from outbox_sdk.core.retry import Deadline, plan_deadline
 from outbox_sdk.core.routing import Routing, parse_function_arn
 from outbox_sdk.core.stream import Record, decode_event, decode_event_json
 from outbox_sdk.core.table import TableDesign
@@ -29,6 +30,7 @@ from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.dispatch import Dispatch
 from outbox_sdk.shell.dynamodb import DynamoDbTable, create_marker
 from outbox_sdk.shell.lookups import lookup_all
+from outbox_sdk.shell.pace import Pace
 from outbox_sdk.shell.sns import SnsPublisher
 from outbox_sdk.shell.streams import follow_stream
 
@@ -51,43 +53,62 @@ async def relay_batch(
     """
     clock = asyncio.get_running_loop().time
     deadline = plan_deadline(clock(), remaining_seconds)
-
-    # Gather: what the batch says, and what the table says about the records that may be old news.
     records = (
         decode_event_json(event, context.design, table_name=context.table_name)
         if isinstance(event, bytes)
         else decode_event(event, context.design, table_name=context.table_name)
     )
     intake = plan_intake(records)
-    keys = plan_lookup(
-        intake, now=context.now(), recheck_after=context.recheck_after, published=context.memo.contains
-    )
-    lookups = await lookup_all(context, keys, deadline)
+    with context.claims.hold(intake.messages) as mine:
+        return await _relay_intake(context, records, intake, mine, deadline)
+
+
+async def _relay_intake(
+    context: RelayContext,
+    records: Sequence[Record],
+    intake: Intake,
+    mine: Container[ItemKey],
+    deadline: Deadline,
+) -> BatchReport:
+    """Relay what has been decoded; what is not ``mine`` another batch of this process is at work on."""
+    pace = Pace(context, deadline)
+
+    # Gather: what the process remembers, and what the table says about the records that may be old news.
+    known = {
+        (key, arrival.record.sequence_number)
+        for key, arrival in intake.messages.items()
+        if context.memo.contains(key, arrival.record.sequence_number)
+    }
+
+    def published(key: ItemKey, number: SequenceNumber) -> bool:
+        return (key, number) in known
+
+    keys = plan_lookup(intake, now=context.now(), recheck_after=context.recheck_after, published=published)
+    read = await lookup_all(context, [key for key in keys if key in mine], deadline, pace)
+    lookups = {**read, **{key: Unreadable(IN_FLIGHT) for key in intake.messages if key not in mine}}
 
     # Decide.
+    deletes = context.marker is not None and context.marker.deletes
     plan = plan_batch(
         intake,
         lookups=lookups,
-        published=context.memo.contains,
-        deletes=context.marker is not None and context.marker.deletes,
+        published=published,
+        deletes=deletes,
         wrapping=context.wrapping,
+        now=context.now(),
+        park_older_than=context.park_older_than,
     )
 
     # Apply.
-    outcomes = await Dispatch(context, deadline).run(plan)
-    return BatchReport(tuple(_report(record, outcomes) for record in records))
-
-
-def _report(record: Record, outcomes: Mapping[ItemKey, Outcome]) -> RecordReport:
-    content = record.content
-    # What has nothing to do needs no outcome of its item, which may be settled for another record's sake.
-    outcome = Settled(content.reason) if isinstance(content, Skipped) else outcomes[record.key]
-    return RecordReport(
-        sequence_number=record.sequence_number,
-        key=record.key,
-        outcome=outcome,
-        message_id=None if isinstance(content, Skipped) else content.message_id,
-        topic=content.topic if isinstance(content, OutboxMessage) else None,
+    outcomes = await Dispatch(context, deadline, pace).run(plan)
+    return account_for(
+        records,
+        plan=plan,
+        lookups=lookups,
+        outcomes=outcomes,
+        effort=pace.effort,
+        marks=context.marker is not None,
+        deletes=deletes,
     )
 
 
@@ -240,4 +261,5 @@ def create_context(
         ttl_days=configuration.outbox_dispatched_ttl_days,
         recheck_after=configuration.outbox_recheck_after_seconds,
         park_held_after=configuration.outbox_park_held_after_seconds,
+        park_older_than=configuration.outbox_park_older_than_seconds,
     )

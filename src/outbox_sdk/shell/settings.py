@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     outbox_max_concurrency: int = _default("outbox_max_concurrency")
     outbox_not_dispatched_buckets: int = _default("outbox_not_dispatched_buckets")
     outbox_park_held_after_seconds: float = _default("outbox_park_held_after_seconds")
+    outbox_park_older_than_seconds: float | None = _default("outbox_park_older_than_seconds")
     outbox_sweep_after_seconds: float = _default("outbox_sweep_after_seconds")
 
     @classmethod
