@@ -71,6 +71,7 @@ def draw_case(seed: int) -> Case:
             park_held_after=random.choice((600.0, 3600.0)),
             timeout=random.choice((3.0, 6.0)) if fault_class == "short of time" else 30.0,
             max_concurrency=random.choice((1, 4, 32)),
+            attempts=random.choice((1, 2, 4, 4)),
         ),
         shards=random.choice((1, 1, 2, 3)),
         splits=tuple(sorted(random.uniform(0, 40) for _ in range(random.choice((0, 0, 1, 2))))),

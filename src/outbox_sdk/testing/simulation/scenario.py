@@ -110,13 +110,17 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Relaying(msgspec.Struct, frozen=True, kw_only=True):
-    """How the relay and the sweeper are deployed; times in seconds. ``None`` switches something off."""
+    """How the relay and the sweeper are deployed; times in seconds. ``None`` switches something off.
+
+    ``attempts`` is how often the relay tries one request before it reports.
+    """
 
     strategy: MarkStrategy | None = "batch"
     recheck_after: float = 5.0
     park_held_after: float = 3600.0
     timeout: float = 30.0
     max_concurrency: int = 4
+    attempts: int = 4
     sweep_every: float | None = None
     sweep_after: float = 3600.0
     sweep_publishes: bool = False

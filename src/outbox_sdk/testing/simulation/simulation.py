@@ -12,6 +12,7 @@ from outbox_sdk.core.entry import TopicLimits
 from outbox_sdk.core.identifiers import ItemKey, TableName, TopicName
 from outbox_sdk.core.items import bucket_of, is_outstanding
 from outbox_sdk.core.plan import Wrapping
+from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.table import PARKED, TableDesign
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.producer import Outbox
@@ -258,6 +259,7 @@ class _Simulation:
                 source="/outbox/outbox",
             ),
             max_concurrency=relaying.max_concurrency,
+            retry=RetryPolicy(attempts=relaying.attempts),
             recheck_after=relaying.recheck_after,
             park_held_after=relaying.park_held_after,
             now=lambda: EPOCH + loop.time(),
