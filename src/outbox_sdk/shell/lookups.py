@@ -1,8 +1,9 @@
 """Reading the items that may have been dealt with already: in hundreds, with retries, within the deadline."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from outbox_sdk.core.classification import ErrorClass, classify_table_error
 from outbox_sdk.core.identifiers import ItemKey
@@ -10,14 +11,26 @@ from outbox_sdk.core.lookup import MAX_KEYS, LookupResult, Unreadable
 from outbox_sdk.core.retry import Deadline, retry_delay
 from outbox_sdk.shell.context import RelayContext
 
-__all__ = ["lookup_all"]
+__all__ = ["lookup_all", "read_all"]
+
+_T = TypeVar("_T")
 
 
 async def lookup_all(
     context: RelayContext, keys: Sequence[ItemKey], deadline: Deadline
 ) -> Mapping[ItemKey, LookupResult]:
-    """Read all items; one that could not be read says why, and nothing is assumed about it."""
-    results: dict[ItemKey, LookupResult] = dict.fromkeys(keys, Unreadable("Deadline"))
+    """Look all items up; one that could not be read says why, and nothing is assumed about it."""
+    return await read_all(context, keys, deadline, context.table.lookup)
+
+
+async def read_all(
+    context: RelayContext,
+    keys: Sequence[ItemKey],
+    deadline: Deadline,
+    read: Callable[[Sequence[ItemKey]], Awaitable[Mapping[ItemKey, _T | Unreadable]]],
+) -> Mapping[ItemKey, _T | Unreadable]:
+    """Read all items by ``read``, which takes a hundred; one that could not be read says why."""
+    results: dict[ItemKey, _T | Unreadable] = dict.fromkeys(keys, Unreadable("Deadline"))
     if not keys:
         return results
     slots = asyncio.Semaphore(context.max_concurrency)
@@ -28,20 +41,21 @@ async def lookup_all(
             asyncio.TaskGroup() as group,
         ):
             for start in range(0, len(keys), MAX_KEYS):
-                group.create_task(_lookup(context, keys[start : start + MAX_KEYS], results, slots))
+                group.create_task(_read(context, keys[start : start + MAX_KEYS], results, slots, read))
     return results
 
 
-async def _lookup(
+async def _read(
     context: RelayContext,
     keys: Sequence[ItemKey],
-    results: dict[ItemKey, LookupResult],
+    results: dict[ItemKey, _T | Unreadable],
     slots: asyncio.Semaphore,
+    read: Callable[[Sequence[ItemKey]], Awaitable[Mapping[ItemKey, _T | Unreadable]]],
 ) -> None:
     attempt = 1
     while True:
         async with slots:
-            answers = await context.table.lookup(keys)
+            answers = await read(keys)
         results.update(answers)
         retryable = {
             key: answer.code
