@@ -50,6 +50,7 @@ class Faulty(InMemoryTable):
         self.touch_faults: dict[str, list[str]] = {}
         self.unreadable: dict[str, list[str]] = {}
         self.mark_code: str | None = None
+        self.hangs = False
         self.stale: list[Sighting] = []
         self.touches: list[str] = []
         self.in_flight = self.most_in_flight = 0
@@ -76,6 +77,8 @@ class Faulty(InMemoryTable):
         return results
 
     async def touch(self, touch: Touch) -> TouchResult:
+        if self.hangs:
+            await asyncio.Event().wait()
         # Nobody else comes in between where touches follow each other; where they do not, it shows.
         await asyncio.sleep(0.001 * (7 - len(self.touches) % 7))
         faults = self.touch_faults.get(message_id(touch.key))
@@ -264,7 +267,7 @@ async def test_what_was_touched_lately_is_left_alone_and_what_is_behind_it_is_no
 @pytest.mark.usefixtures("small_parts")
 async def test_a_run_takes_up_the_oldest_and_the_next_one_goes_on_behind_them(world: World) -> None:
     for number in range(10):
-        world.table.add(f"a{number}", f"m{number}", 9_000.0 - number, marker=f"{number % 3:02d}")
+        world.table.add(f"a{number}", f"m{number}", 9_000.0 - number, marker=f"{number // 6:02d}")
 
     touched = []
     for _ in range(4):
@@ -351,6 +354,18 @@ async def test_without_time_nothing_is_begun_and_everything_is_named(world: Worl
 
     assert set(report.unread.items()) == {(bucket, "Deadline") for bucket in BUCKETS}
     assert (report.touched, world.published()) == (0, [])
+
+
+async def test_a_touch_that_hangs_leaves_time_to_report_it(world: World) -> None:
+    world.table.add("a", "a0", 9_000.0)
+    world.table.add("a", "a1", 8_000.0)
+
+    world.table.hangs = True
+
+    report = await asyncio.wait_for(world.sweep(remaining_seconds=1.3), timeout=30)
+
+    assert report.failures == {"Deadline": 1}
+    assert report.skipped == {"behind": 1}
 
 
 # Publishing

@@ -85,8 +85,8 @@ class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def describe_sweep(report: SweepReport) -> LogLine:
-    """Sum a sweep up."""
-    return LogLine("backlog_swept", encode_sweep(report))
+    """Sum a sweep up. Of unread buckets it gives the number only: there may be a hundred."""
+    return LogLine("backlog_swept", {**encode_sweep(report), "unread": len(report.unread)})
 
 
 def describe_troubles(report: SweepReport) -> Iterator[LogLine]:

@@ -79,6 +79,6 @@ class Tally:
                 Trouble(event=event, code=code, count=count, first=self._first[event, code])
                 for (event, code), count in self._counts.items()
             ),
-            unread=dict(unread),
+            unread=dict(sorted(unread.items())),
             oldest_age_seconds=age,
         )
