@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     outbox_not_dispatched_buckets: int = _default("outbox_not_dispatched_buckets")
     outbox_park_held_after_seconds: float = _default("outbox_park_held_after_seconds")
     outbox_sweep_after_seconds: float = _default("outbox_sweep_after_seconds")
+    outbox_sweep_limit: int = _default("outbox_sweep_limit")
 
     @classmethod
     def settings_customise_sources(
