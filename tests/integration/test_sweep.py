@@ -206,6 +206,19 @@ def test_wrong_options_are_refused_with_a_sentence(arguments: tuple[str, ...]) -
     assert "Traceback" not in done.stderr
 
 
+def test_publishing_without_marks_is_refused_with_a_sentence() -> None:
+    done = run_outbox(
+        *("sweep", "--table", "outbox", "--publish"),
+        AWS_REGION="us-east-1",
+        AWS_ACCOUNT_ID="000000000000",
+        OUTBOX_SKIP_MARK_MESSAGES_AS_DISPATCHED="true",
+        **CREDENTIALS,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("outbox: OUTBOX_SKIP_MARK_MESSAGES_AS_DISPATCHED: ")
+
+
 async def test_the_handler_sweeps_by_schedule_and_publishes_when_told(
     world: World, handler: SweeperHandler
 ) -> None:

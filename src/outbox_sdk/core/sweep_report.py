@@ -58,7 +58,7 @@ class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
     be read to where it was needed.
 
     ``oldest_age_seconds`` is the age of the oldest item that the table itself showed as outstanding;
-    ``None`` where there was none with a time, or nothing was read so far.
+    ``None`` where there was none with a time. To be touched, only items that are old enough are read.
     """
 
     found: int = 0

@@ -172,11 +172,11 @@ class _Run:
             await self._publish_chunk(chunk, plan, blocked)
 
     async def _plan_publishing(self) -> tuple[Outstanding, ...]:
-        pool: Sequence[Sighting] = ()
+        pool: list[Sighting] = []
         while part := await self._listing.read_next():
-            pool = [*pool, *part]
+            pool.extend(part)
             if len(pool) > 2 * self._limit + _CHUNK:
-                pool = pick_oldest(pool, self._limit)
+                pool = list(pick_oldest(pool, self._limit))
         if self._listing.unread:
             return ()  # what was not seen may come before anything that was
         picked = pick_oldest(pool, self._limit)
