@@ -31,6 +31,8 @@ FAULT_CLASSES: dict[str, Rates] = {
     "short of time": Rates(unreached=0.1, answer_lost=0.1, slow=1.0),
     "redelivery": Rates(redelivered=0.3),
     "wrong configuration": Rates(),
+    "given up by Lambda": Rates(refused=0.15, partial=0.1, killed=0.1),
+    "off for a day": Rates(refused=0.1, partial=0.03, unreached=0.02, answer_lost=0.02, killed=0.1),
     "everything": Rates(
         refused=0.06, partial=0.06, unreached=0.03, answer_lost=0.05, killed=0.1, redelivered=0.2
     ),
@@ -54,9 +56,38 @@ def draw_case(seed: int) -> Case:
     fault_class = list(FAULT_CLASSES)[seed % len(FAULT_CLASSES)]
     rates = FAULT_CLASSES[fault_class]
     calm_after = 60.0
-    if fault_class == "wrong configuration":
-        rates, calm_after = _draw_outages(random)
     commits = _draw_commits(random)
+    limits: dict[str, Any] = {}
+    sweeps: dict[str, Any] = {}
+    match fault_class:
+        case "wrong configuration":
+            rates, calm_after = _draw_outages(random)
+        case "given up by Lambda":
+            limits = random.choice(
+                ({"max_retry_attempts": 0}, {"max_retry_attempts": 2}, {"max_record_age": 60.0})
+            )
+            sweeps = {"sweeps": (20.0, 40.0, 70.0), "sweep_after": random.choice((5.0, 30.0))}
+        case "off for a day":
+            # Messages are committed at the start and shortly before the end, when half of the stream is gone.
+            late = 105_000.0
+            commits += tuple(
+                msgspec.structs.replace(commit, at=late + commit.at, transaction=100 + commit.transaction)
+                for commit in _draw_commits(random, first_version=1_000)
+            )
+            limits = {"disabled": ((0.0, 108_000.0),)}
+            publishes = random.random() < 0.5
+            sweeps = {
+                # Published until nothing old is left, before the relay is switched on; or touched afterwards.
+                "sweeps": tuple(map(float, range(107_000, 108_000, 100)))
+                if publishes
+                else (108_100.0, 112_000.0),
+                "sweep_after": random.choice((600.0, 3_600.0)),
+                "sweep_publishes": publishes,
+                "sweep_limit": random.choice((20, 1_000)),
+            }
+            calm_after = 107_500.0 if publishes else 110_000.0
+        case _:
+            pass
     scenario = Scenario(
         commits=commits,
         mapping=Mapping(
@@ -64,6 +95,7 @@ def draw_case(seed: int) -> Case:
             parallelization_factor=random.choice((1, 1, 1, 3)),
             bisect=random.random() < 0.7,
             filtered=random.random() < 0.7,
+            **limits,
         ),
         relaying=Relaying(
             strategy=random.choice(("batch", "batch", "single", "delete")),
@@ -72,7 +104,9 @@ def draw_case(seed: int) -> Case:
             timeout=random.choice((3.0, 6.0)) if fault_class == "short of time" else 30.0,
             max_concurrency=random.choice((1, 4, 32)),
             attempts=random.choice((1, 2, 4, 4)),
+            **sweeps,
         ),
+        index_lag=random.choice((0.0, 10.0)),
         shards=random.choice((1, 1, 2, 3)),
         splits=tuple(sorted(random.uniform(0, 40) for _ in range(random.choice((0, 0, 1, 2))))),
         # A moment after a commit, when its message may be on its way.
@@ -89,9 +123,10 @@ def draw_case(seed: int) -> Case:
     return Case(seed, fault_class, scenario, rates, design)
 
 
-def _draw_commits(random: Random) -> tuple[Commit, ...]:
+def _draw_commits(random: Random, *, first_version: int = 1) -> tuple[Commit, ...]:
     commits: list[Commit] = []
     poison_share = random.choice((0.0, 0.0, 0.1, 0.2))
+    foreign_share = random.choice((0.0, 0.0, 0.3))
     aggregates = random.choice((1, 3, 6))
     topics = random.choice((_TOPICS, _TOPICS[1:], _TOPICS[:1]))
     numbered = random.random() < 0.3
@@ -102,7 +137,7 @@ def _draw_commits(random: Random) -> tuple[Commit, ...]:
         # Together with a sequence only: without one, a transaction's own order is nobody's to promise.
         for _ in range(random.choice((1, 1, 2, 3))):
             aggregate = f"a{random.randrange(aggregates)}"
-            versions[aggregate] = versions.get(aggregate, 0) + 1
+            versions[aggregate] = versions.get(aggregate, first_version - 1) + 1
             commits.append(
                 Commit(
                     at=at,
@@ -111,6 +146,7 @@ def _draw_commits(random: Random) -> tuple[Commit, ...]:
                     topic=random.choice(topics),
                     kind=random.choice(_POISON) if random.random() < poison_share else "good",
                     sequence=versions[aggregate] if numbered else None,
+                    foreign=random.random() < foreign_share,
                 )
             )
     return tuple(commits)
