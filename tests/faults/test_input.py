@@ -5,7 +5,9 @@ named record by record is raised, before anything is published, so that Lambda b
 """
 
 import hashlib
+import io
 import json
+import sys
 import time
 import traceback
 import tracemalloc
@@ -298,6 +300,23 @@ async def test_fault_14_lone_surrogate() -> None:
         assert published(bench.topics) == ["m0", "m1"]
         assert parked(bench.table) == {"body": "unicode", "header": "unicode:Name"}
         assert done.reported == []
+
+
+def test_fault_14_lone_surrogate_in_what_is_logged(
+    wire: Wire, handler: RelayHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a surrogate pair in a message's id parks the message, and the log line of it can be written."""
+    output = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, "utf-8", write_through=True))
+    bad = message_entry("m0", MessageId={"S": "half \ud800"})
+
+    assert handler(event_of(bad, message_entry("m1")), FakeContext()) == SUCCESS
+
+    assert (parked_at(wire), wire.published()) == ({"m0": "unicode:MessageId"}, [body_of("m1")])
+    say(output.getvalue().decode())
+    lines = [json.loads(line) for line in output.getvalue().splitlines()]
+    assert [line["message"] for line in lines] == ["message_parked", "batch_relayed"]
+    assert lines[0]["keys"] == ["PK=AGGREGATE#a-m0 SK=MESSAGE#m0"]
 
 
 async def test_fault_15_control_character() -> None:
