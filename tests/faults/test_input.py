@@ -511,6 +511,13 @@ async def test_fault_25_records_out_of_order() -> None:
     assert published(bench.topics) == [f"m{number}" for number in range(6)]
     assert done.reported == []
 
+    # The later record of an item tells what it holds, wherever it stands.
+    twice = bench.put(*(message_entry("m9", Message={"S": f"{CANARY} {word}"}) for word in ("old", "new")))
+    done = await bench.relay({"Records": twice["Records"][::-1]})
+
+    assert [message.body for message in bench.topics.published[6:]] == [f"{CANARY} new"]
+    assert done.reported == []
+
     # What fails is named lowest first, which is where Lambda begins anew.
     failing = open_bench(judge=lambda _: request_failure("AuthorizationError", 403))
     failing.put(*items)

@@ -7,6 +7,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from outbox_sdk.core.publish import EntryFailed, PublishRequest, RequestFailed
 from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.shell import aws
 from outbox_sdk.shell.aws import AwsAccess, client_config
+from outbox_sdk.shell.context import PublishedMemo
 from tests.faults.support import (
     CANARY,
     body_of,
@@ -281,6 +283,21 @@ async def test_fault_35_answer_lost_after_acceptance(topic: str, deliveries: int
     assert (done.outcomes, done.reported) == ([Dispatched()], [])
     first, second = [request.entries[0] for request in bench.topics.requests]
     assert first == second
+
+
+async def test_fault_35_answer_lost_by_one_process_and_repeated_by_another() -> None:
+    """A process that knows nothing of the first attempt sends the message under the same deduplication id."""
+    bench = open_bench("lost", retry=RetryPolicy(attempts=1))
+    event = bench.put(*lane(2))
+    done = await bench.relay(event)
+    assert (len(done.reported), published(bench.topics)) == (2, ["m0"])
+
+    other = replace(bench.context, memo=PublishedMemo())
+    done = await relay(other, event)
+
+    assert bench.topics.sent == [["m0"], ["m0"], ["m1"]]
+    assert published(bench.topics) == ["m0", "m1"]
+    assert (done.outcomes, done.reported) == ([Dispatched()] * 2, [])
 
 
 async def test_fault_35_answer_cut_off_on_the_wire(wire: Wire) -> None:
