@@ -25,7 +25,9 @@ _CONFIGURATION_CODES = (
 FAULT_CLASSES: dict[str, Rates] = {
     "none": Rates(),
     "throttling": Rates(refused=0.25),
-    "partial failures": Rates(partial=0.3),
+    "partial failures": Rates(partial=0.3, lasting=0.5),
+    "unread keys": Rates(partial=0.5, refused=0.1, lasting=0.5, operations=frozenset({"lookup"})),
+    "failing marks": Rates(partial=0.3, refused=0.2, answer_lost=0.1, operations=frozenset({"mark", "park"})),
     "lost answers": Rates(unreached=0.08, answer_lost=0.12, slow=0.3),
     "kills": Rates(killed=0.35),
     "short of time": Rates(unreached=0.1, answer_lost=0.1, slow=1.0),
@@ -57,9 +59,14 @@ def draw_case(seed: int) -> Case:
     rates = FAULT_CLASSES[fault_class]
     calm_after = 60.0
     commits = _draw_commits(random)
+    recheck_after = random.choice((0.0, 5.0, 5.0))
     limits: dict[str, Any] = {}
     sweeps: dict[str, Any] = {}
     match fault_class:
+        case "unread keys":
+            # Everything is looked up, and much of it waits for each other.
+            recheck_after = 0.0
+            commits = _draw_commits(random, crowded=True)
         case "wrong configuration":
             rates, calm_after = _draw_outages(random)
         case "given up by Lambda":
@@ -99,7 +106,7 @@ def draw_case(seed: int) -> Case:
         ),
         relaying=Relaying(
             strategy=random.choice(("batch", "batch", "single", "delete")),
-            recheck_after=random.choice((0.0, 5.0, 5.0)),
+            recheck_after=recheck_after,
             park_held_after=random.choice((600.0, 3600.0)),
             timeout=random.choice((3.0, 6.0)) if fault_class == "short of time" else 30.0,
             max_concurrency=random.choice((1, 4, 32)),
@@ -123,17 +130,19 @@ def draw_case(seed: int) -> Case:
     return Case(seed, fault_class, scenario, rates, design)
 
 
-def _draw_commits(random: Random, *, first_version: int = 1) -> tuple[Commit, ...]:
+def _draw_commits(random: Random, *, first_version: int = 1, crowded: bool = False) -> tuple[Commit, ...]:
+    """Draw what is committed; ``crowded`` is all at once, and of one aggregate."""
     commits: list[Commit] = []
     poison_share = random.choice((0.0, 0.0, 0.1, 0.2))
     foreign_share = random.choice((0.0, 0.0, 0.3))
-    aggregates = random.choice((1, 3, 6))
-    topics = random.choice((_TOPICS, _TOPICS[1:], _TOPICS[:1]))
+    aggregates = 1 if crowded else random.choice((1, 2, 3, 6))
+    topics = _TOPICS[1:] if crowded else random.choice((_TOPICS, _TOPICS[1:], _TOPICS[:1]))
     numbered = random.random() < 0.3
     versions: dict[str, int] = {}
+    pace = 0.0 if crowded else random.choice((0.0, 1.0, 1.0))  # all at once, or over up to a minute
     at = 0.0
     for transaction in range(random.choice((4, 8, 16))):
-        at += random.choice((0.0, 0.0, 0.1, 3.0))
+        at += pace * random.choice((0.0, 0.0, 0.1, 3.0))
         # Together with a sequence only: without one, a transaction's own order is nobody's to promise.
         for _ in range(random.choice((1, 1, 2, 3))):
             aggregate = f"a{random.randrange(aggregates)}"
