@@ -316,6 +316,19 @@ def poison_reported(stack: ExitStack) -> None:
 
 
 @mutant
+def poison_raises(stack: ExitStack) -> None:
+    """One record that cannot be decoded is an error of the function."""
+
+    def decode(*arguments: Any) -> Any:
+        content = original(*arguments)
+        if isinstance(content, Poison):
+            raise ValueError(content.reason)
+        return content
+
+    original = replace(stack, stream, "decode_item", decode)
+
+
+@mutant
 def held_parks_at_once(stack: ExitStack) -> None:
     """A wrong configuration parks at first sight."""
 

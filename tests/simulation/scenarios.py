@@ -60,6 +60,7 @@ def draw_case(seed: int) -> Case:
     calm_after = 60.0
     commits = _draw_commits(random)
     recheck_after = random.choice((0.0, 5.0, 5.0))
+    attempts = random.choice((1, 2, 4, 4))
     limits: dict[str, Any] = {}
     sweeps: dict[str, Any] = {}
     match fault_class:
@@ -82,6 +83,7 @@ def draw_case(seed: int) -> Case:
                 for commit in _draw_commits(random, first_version=1_000)
             )
             limits = {"disabled": ((0.0, 108_000.0),)}
+            attempts = random.choice((1, 2))
             publishes = random.random() < 0.5
             sweeps = {
                 # Published until nothing old is left, before the relay is switched on; or touched afterwards.
@@ -110,7 +112,7 @@ def draw_case(seed: int) -> Case:
             park_held_after=random.choice((600.0, 3600.0)),
             timeout=random.choice((3.0, 6.0)) if fault_class == "short of time" else 30.0,
             max_concurrency=random.choice((1, 4, 32)),
-            attempts=random.choice((1, 2, 4, 4)),
+            attempts=attempts,
             **sweeps,
         ),
         index_lag=random.choice((0.0, 10.0)),

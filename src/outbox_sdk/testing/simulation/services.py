@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from outbox_sdk.core.backlog import BucketPage, FetchResult, Touch, Touched, TouchResult
@@ -233,8 +233,7 @@ class SimulatedPorts:
             if not 1 <= len(set(keys)) == len(keys) <= 100:
                 self._ledger.violate("illegal request", f"{len(keys)} keys in one read")
             results = dict(_finish(self._table.lookup(keys)))
-            for position in fault.positions if fault.kind == "partial" else ():
-                results[keys[position]] = Unreadable(fault.code)
+            results.update((key, Unreadable(fault.code)) for key in _hit(keys, fault))
             return results
 
         answer = await self._call("lookup", "table", len(keys), work)
@@ -256,8 +255,7 @@ class SimulatedPorts:
 
         def work(fault: Fault) -> Mapping[ItemKey, FetchResult]:
             results = dict(_finish(self._table.fetch(keys, whole=whole)))
-            for position in fault.positions if fault.kind == "partial" else ():
-                results[keys[position]] = Unreadable(fault.code)
+            results.update((key, Unreadable(fault.code)) for key in _hit(keys, fault))
             return results
 
         answer = await self._call("fetch", "table", len(keys), work)
@@ -274,6 +272,12 @@ class SimulatedPorts:
 
         answer = await self._call("touch", "table", 1, work)
         return Unwritten(answer.code) if isinstance(answer, Fault) else answer
+
+
+def _hit(keys: Sequence[ItemKey], fault: Fault) -> Iterator[ItemKey]:
+    """Give the keys that a fault leaves unprocessed."""
+    if fault.kind == "partial":
+        yield from (key for position, key in enumerate(keys) if position in fault.positions)
 
 
 def _finish(call: Coroutine[Any, Any, _T]) -> _T:
