@@ -23,8 +23,8 @@ from outbox_sdk.core.publish import EntryFailed, Failed, Published, Refused, Req
 from outbox_sdk.core.retry import Deadline
 from outbox_sdk.shell import context, dispatch, listing, relay
 from outbox_sdk.shell.producer import Outbox
-from outbox_sdk.testing.memory import InMemoryTable
 from outbox_sdk.testing.simulation.services import SimulatedPorts
+from outbox_sdk.testing.table import InMemoryTable
 
 __all__ = ["MUTANTS", "apply_mutant"]
 

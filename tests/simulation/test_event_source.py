@@ -11,8 +11,9 @@ from outbox_sdk.core.table import TableDesign
 from outbox_sdk.testing.simulation import Calm, Scenario, run_virtually
 from outbox_sdk.testing.simulation import Mapping as Settings
 from outbox_sdk.testing.simulation.event_source import SimulatedMapping
-from outbox_sdk.testing.simulation.ledger import EPOCH, Ledger
+from outbox_sdk.testing.simulation.ledger import Ledger
 from outbox_sdk.testing.simulation.stream import RETENTION_SECONDS, SimulatedStream
+from outbox_sdk.testing.simulation.tracked import EPOCH
 
 DESIGN = TableDesign.ordered
 Handler = Callable[[list[str]], Any]

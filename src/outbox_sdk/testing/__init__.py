@@ -1,11 +1,12 @@
-"""Helpers for tests of services: an outbox in memory, without Docker, server or account."""
+"""Helpers for tests of services: an outbox in memory, without Docker, server or account.
 
-from outbox_sdk.testing.memory import (
-    InMemoryStack,
-    InMemoryTable,
-    InMemoryTopics,
-    PublishedMessage,
-    stream_event,
-)
+The doubles stand where the relay's ports are, so the relay between them is the real one. They pass the same
+contract suites as the adapters for DynamoDB and SNS. How an outbox fares when things fail is played by
+:mod:`outbox_sdk.testing.simulation`.
+"""
+
+from outbox_sdk.testing.stack import InMemoryStack, stream_event
+from outbox_sdk.testing.table import InMemoryTable
+from outbox_sdk.testing.topics import InMemoryTopics, PublishedMessage
 
 __all__ = ["InMemoryStack", "InMemoryTable", "InMemoryTopics", "PublishedMessage", "stream_event"]

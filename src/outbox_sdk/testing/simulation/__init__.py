@@ -9,7 +9,6 @@ Not simulated: capacity, what DynamoDB and SNS check of requests beyond their li
 parts do), and whatever AWS does that nobody has recorded.
 """
 
-from outbox_sdk.testing.simulation.ledger import CANARY, INVARIANTS, Acceptance, Tracked, Violation
 from outbox_sdk.testing.simulation.scenario import (
     CALM,
     Calm,
@@ -22,6 +21,7 @@ from outbox_sdk.testing.simulation.scenario import (
     Scenario,
 )
 from outbox_sdk.testing.simulation.simulation import Run, simulate
+from outbox_sdk.testing.simulation.tracked import CANARY, INVARIANTS, Acceptance, Tracked, Violation
 from outbox_sdk.testing.simulation.virtual_time import NothingHappensError, VirtualLoop, run_virtually
 
 __all__ = [

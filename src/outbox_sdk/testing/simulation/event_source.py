@@ -16,10 +16,11 @@ from outbox_sdk.core.checkpoint import count_settled
 from outbox_sdk.core.identifiers import ItemKey
 from outbox_sdk.core.items import is_outstanding
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.testing.simulation.ledger import EPOCH, Ledger
+from outbox_sdk.testing.simulation.ledger import Ledger
 from outbox_sdk.testing.simulation.scenario import FaultPlan
 from outbox_sdk.testing.simulation.scenario import Mapping as MappingSettings
 from outbox_sdk.testing.simulation.stream import RETENTION_SECONDS, SimulatedShard, SimulatedStream
+from outbox_sdk.testing.simulation.tracked import EPOCH
 
 __all__ = ["SimulatedMapping"]
 

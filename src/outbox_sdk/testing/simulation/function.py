@@ -10,10 +10,11 @@ from outbox_sdk.core.sweep_report import SweepReport, describe_sweep, describe_t
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.relay import relay_batch
 from outbox_sdk.shell.sweeper import sweep
-from outbox_sdk.testing.simulation.ledger import Invocation, Ledger
+from outbox_sdk.testing.simulation.ledger import Ledger
 from outbox_sdk.testing.simulation.sandbox import Killed, Sandbox
 from outbox_sdk.testing.simulation.scenario import FaultPlan, Relaying
 from outbox_sdk.testing.simulation.services import SimulatedPorts
+from outbox_sdk.testing.simulation.tracked import Invocation
 
 __all__ = ["Process", "SimulatedFunction"]
 

@@ -17,11 +17,13 @@ from outbox_sdk.core.publish import (
     RequestFailed,
 )
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.testing.memory import InMemoryTable, InMemoryTopics
-from outbox_sdk.testing.simulation.ledger import EPOCH, Acceptance, Invocation, Ledger
+from outbox_sdk.testing.simulation.ledger import Ledger
 from outbox_sdk.testing.simulation.sandbox import Sandbox
 from outbox_sdk.testing.simulation.scenario import Fault, FaultPlan, Operation
 from outbox_sdk.testing.simulation.stream import SimulatedStream
+from outbox_sdk.testing.simulation.tracked import EPOCH, Acceptance, Invocation
+from outbox_sdk.testing.table import InMemoryTable
+from outbox_sdk.testing.topics import InMemoryTopics
 
 __all__ = ["TOPIC_MAX_BYTES", "SimulatedPorts", "SimulatedTable"]
 

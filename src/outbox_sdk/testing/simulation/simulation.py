@@ -1,30 +1,30 @@
 """One run from the first commit to rest: producers, stream, mapping, function and topics on virtual time."""
 
 import asyncio
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 import msgspec
 
 from outbox_sdk.core.entry import TopicLimits
-from outbox_sdk.core.identifiers import ItemKey, TableName, TopicName
-from outbox_sdk.core.items import bucket_of, is_outstanding
+from outbox_sdk.core.identifiers import TableName, TopicName
+from outbox_sdk.core.items import is_outstanding
 from outbox_sdk.core.plan import Wrapping
 from outbox_sdk.core.retry import RetryPolicy
-from outbox_sdk.core.table import PARKED, TableDesign
+from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.context import RelayContext
-from outbox_sdk.shell.producer import Outbox
-from outbox_sdk.testing.memory import ROUTING, InMemoryTopics
 from outbox_sdk.testing.simulation.event_source import SimulatedMapping
 from outbox_sdk.testing.simulation.function import Process, SimulatedFunction
-from outbox_sdk.testing.simulation.ledger import CANARY, EPOCH, Ledger, Tracked, Violation
+from outbox_sdk.testing.simulation.ledger import Ledger
+from outbox_sdk.testing.simulation.people import People, sleep_until
 from outbox_sdk.testing.simulation.sandbox import Sandbox, follow_tasks
-from outbox_sdk.testing.simulation.scenario import Calm, Commit, FaultPlan, Scenario
+from outbox_sdk.testing.simulation.scenario import Calm, FaultPlan, Scenario
 from outbox_sdk.testing.simulation.services import TOPIC_MAX_BYTES, SimulatedPorts, SimulatedTable
 from outbox_sdk.testing.simulation.stream import SimulatedStream
+from outbox_sdk.testing.simulation.tracked import EPOCH, Tracked, Violation
 from outbox_sdk.testing.simulation.virtual_time import run_virtually
+from outbox_sdk.testing.table import ROUTING
+from outbox_sdk.testing.topics import InMemoryTopics
 
 __all__ = ["Run", "simulate"]
 
@@ -139,11 +139,12 @@ class _Simulation:
 
     async def _play(self) -> None:
         ledger = self._ledger
-        await asyncio.gather(self._produce(), self._split(), self._remove(), self._replay(), self._sweep())
+        people = People(self._scenario, self._table, design=self._design, ledger=ledger, random=self._random)
+        await asyncio.gather(people.produce(), people.remove(), people.replay(), self._split(), self._sweep())
         await self._rest()
-        await _sleep_until(self._scenario.calm_after)
+        await sleep_until(self._scenario.calm_after)
         await self._rest()
-        if not ledger.violations and self._redrive_held():
+        if not ledger.violations and people.redrive_held():
             await self._rest()
         if self._scenario.relaying.sweeps:
             await self._sweep_until_clean()
@@ -159,84 +160,16 @@ class _Simulation:
         except TimeoutError:
             self._ledger.violate("stuck", "the stream is not read to its end")
 
-    # People and programs around the relay
-
-    async def _produce(self) -> None:
-        outbox = Outbox("outbox", design=self._design, topic_max_bytes=TOPIC_MAX_BYTES * 4)
-        transactions: dict[int, list[Commit]] = {}
-        for commit in self._scenario.commits:
-            transactions.setdefault(commit.transaction, []).append(commit)
-        number = 0
-        for commits in transactions.values():
-            await _sleep_until(commits[0].at)
-            items = []
-            for commit in commits:
-                items.append((commit, self._build_item(outbox, commit, number)))
-                number += 1
-            for commit, item in items:
-                tracked = self._ledger.commit(self._table.key_of(item), commit)
-                self._ledger.note("%s committed%s", tracked.name, "" if tracked.good else f": {commit.kind}")
-            # DynamoDB promises no order of a transaction's items in the stream.
-            if self._random.random() < 0.5:
-                items.reverse()
-            for _, item in items:
-                self._table.put(item)
-
-    def _build_item(self, outbox: Outbox, commit: Commit, number: int) -> Mapping[str, Any]:
-        size = self._random.choice((0, 40, 400)) if commit.kind != "too_big" else 3 * TOPIC_MAX_BYTES
-        entry = outbox.put(
-            f'{{"canary":"{CANARY}","pad":"{"x" * size}"}}',
-            aggregate_id=commit.aggregate,
-            topic="not--allowed" if commit.kind == "not_allowed" else commit.topic,
-            message_id=f"m{number}",
-            sequence=commit.sequence,
-            headers={"Canary": CANARY},
-            created_at=datetime.fromtimestamp(EPOCH, UTC)
-            + timedelta(seconds=asyncio.get_running_loop().time(), microseconds=number),
-        )
-        item: dict[str, Any] = dict(entry["Put"]["Item"])
-        match commit.kind:
-            case "no_topic":
-                del item[self._design.topic]
-            case "empty":
-                item[self._design.body] = {"S": ""}
-            case _:
-                pass
-        if commit.foreign:
-            item[self._design.not_dispatched] = {"S": "x"}
-            for name in (self._design.is_dispatched, self._design.dispatch_count):
-                del item[name]
-        return item
-
     async def _split(self) -> None:
         for at in self._scenario.splits:
-            await _sleep_until(at)
+            await sleep_until(at)
             self._ledger.note("a shard splits")
             self._stream.split(self._random.randrange(100))
             self._table.changed.set()
 
-    async def _remove(self) -> None:
-        for at in self._scenario.removals:
-            await _sleep_until(at)
-            items = self._table.items
-            outstanding = [key for key, item in items.items() if is_outstanding(item, self._design)]
-            if items:
-                key = self._random.choice(outstanding or list(items))
-                self._ledger.messages[key].removed = True
-                self._ledger.note("%s deleted by somebody", self._ledger.name(key))
-                self._table.remove(key)
-
-    async def _replay(self) -> None:
-        for at in self._scenario.replays:
-            await _sleep_until(at)
-            marker = self._design.not_dispatched
-            dispatched = [key for key, item in self._table.items.items() if marker not in item]
-            if dispatched:
-                self._redrive(self._random.choice(dispatched))
-
     async def _sweep(self) -> None:
         for at in self._scenario.relaying.sweeps:
-            await _sleep_until(at)
+            await sleep_until(at)
             await self._sweeper.sweep()
 
     async def _sweep_until_clean(self) -> None:
@@ -248,29 +181,6 @@ class _Simulation:
             await asyncio.sleep(_SWEEP_EVERY_SECONDS)
             await self._sweeper.sweep()
             await self._rest()
-
-    def _redrive_held(self) -> bool:
-        """Bring back what was parked because the configuration was wrong, in order; tell if there was any."""
-        design = self._design
-        held = [
-            key
-            for key, item in self._table.items.items()
-            if item.get(design.not_dispatched) == {"S": PARKED}
-            and item[design.park_reason]["S"].startswith("held:")
-        ]
-        for key in sorted(held, key=lambda key: self._table.items[key][design.created_at]["S"]):
-            self._redrive(key)
-        return bool(held)
-
-    def _redrive(self, key: ItemKey) -> None:
-        design = self._design
-        gone = {design.parked_at, design.park_reason, design.expires_at}
-        item = {name: value for name, value in self._table.items[key].items() if name not in gone}
-        count = int(item.get(design.redrive_count, {"N": "0"})["N"]) + 1
-        item[design.redrive_count] = {"N": str(count)}
-        item[design.not_dispatched] = {"S": bucket_of(item[design.message_id]["S"], 16)}
-        self._ledger.note("%s redriven", self._ledger.name(key))
-        self._table.put(item)
 
     # The relay
 
@@ -320,7 +230,3 @@ class _Counted:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._plan, name)
-
-
-async def _sleep_until(at: float) -> None:
-    await asyncio.sleep(max(0.0, at - asyncio.get_running_loop().time()))

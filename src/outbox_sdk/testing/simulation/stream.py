@@ -6,7 +6,7 @@ from typing import Any
 from zlib import crc32
 
 from outbox_sdk.core.identifiers import ItemKey
-from outbox_sdk.testing.memory import stream_record
+from outbox_sdk.testing.table import stream_record
 
 __all__ = ["RETENTION_SECONDS", "SimulatedShard", "SimulatedStream"]
 

@@ -1,13 +1,8 @@
-"""Doubles in memory: a table, topics, and a relay between them.
+"""The double of the outbox table: items, an index of the outstanding ones, and the records of a stream."""
 
-The doubles stand where the relay's ports are, so the relay under them is the real one. They pass the same
-contract suites as the adapters for DynamoDB and SNS.
-"""
-
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -21,91 +16,17 @@ from outbox_sdk.core.backlog import (
     TouchResult,
     Untouched,
 )
-from outbox_sdk.core.entry import Entry, TopicLimits
-from outbox_sdk.core.envelope import EnvelopeKind
-from outbox_sdk.core.errors import InvalidMessageError
-from outbox_sdk.core.identifiers import AccountId, Item, ItemKey, Region, TableName
+from outbox_sdk.core.identifiers import AccountId, Item, ItemKey, Region
 from outbox_sdk.core.items import is_outstanding, redrive_count_of
 from outbox_sdk.core.lookup import Found, LookupResult, Missing, Unreadable
 from outbox_sdk.core.mark import Mark, Marked, MarkResult, Park
-from outbox_sdk.core.outcome import BatchReport
-from outbox_sdk.core.plan import Wrapping
-from outbox_sdk.core.publish import Published, PublishRequest, PublishResponse, RequestFailed
 from outbox_sdk.core.routing import Routing
 from outbox_sdk.core.table import PARKED, TableDesign
-from outbox_sdk.shell.context import RelayContext
-from outbox_sdk.shell.relay import relay_batch
 
-if TYPE_CHECKING:
-    from types_aiobotocore_dynamodb.type_defs import TransactWriteItemTypeDef
-
-__all__ = [
-    "ROUTING",
-    "InMemoryStack",
-    "InMemoryTable",
-    "InMemoryTopics",
-    "PublishedMessage",
-    "stream_event",
-    "stream_record",
-]
+__all__ = ["ROUTING", "InMemoryTable", "stream_record"]
 
 ROUTING = Routing(region=Region("us-east-1"), account_id=AccountId("000000000000"))
-"""Where the topics of the doubles are."""
-
-_DEDUPLICATION_SECONDS = 300.0
-
-
-class PublishedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as a subscriber of its topic gets it. ``topic`` is the name at the end of the ARN."""
-
-    topic: str
-    body: str
-    attributes: Mapping[str, str]
-    group_id: str | None = None
-
-    @property
-    def message_id(self) -> str:
-        """The producer's id, by which consumers deduplicate."""
-        return self.attributes["MessageId"]
-
-
-class InMemoryTopics:
-    """A publisher that keeps what it accepts, in order, and drops repetitions on FIFO topics as SNS does.
-
-    Every topic exists, unless ``topics`` names those that do. ``now`` gives seconds: five minutes after the
-    first acceptance SNS has forgotten a deduplication id.
-    """
-
-    def __init__(self, topics: Iterable[str] | None = None, *, now: Callable[[], float] = time) -> None:
-        self.published: list[PublishedMessage] = []
-        self._topics = None if topics is None else frozenset(topics)
-        self._now = now
-        self._accepted: dict[tuple[str, str], tuple[float, str]] = {}
-
-    async def publish(self, request: PublishRequest) -> PublishResponse:
-        """Accept every entry of one request."""
-        topic = request.topic.rpartition(":")[2]
-        if self._topics is not None and topic not in self._topics:
-            return RequestFailed("NotFound", 404, "Topic does not exist")
-        return tuple(Published(self.accept(topic, entry)) for entry in request.entries)
-
-    def accept(self, topic: str, entry: Entry) -> str:
-        """Accept one entry on a topic, by its name; give the id that SNS would give it."""
-        accepted_at, known = self._accepted.get((topic, entry.deduplication_id or ""), (-math.inf, ""))
-        if self._now() - accepted_at < _DEDUPLICATION_SECONDS:
-            return known
-        self.published.append(
-            PublishedMessage(
-                topic=topic,
-                body=entry.envelope.body,
-                attributes={attribute.name: attribute.value for attribute in entry.envelope.attributes},
-                group_id=entry.group_id,
-            )
-        )
-        sns_message_id = f"sns-{len(self.published)}"
-        if entry.deduplication_id is not None:
-            self._accepted[topic, entry.deduplication_id] = (self._now(), sns_message_id)
-        return sns_message_id
+"""Where the table and the topics of the doubles are."""
 
 
 class InMemoryTable:
@@ -237,90 +158,6 @@ class InMemoryTable:
     def _emit(self, key: ItemKey, new: dict[str, Any] | None, old: dict[str, Any] | None) -> None:
         """Write the record of a change into the stream."""
         self.records.append(stream_record(len(self.records), key, new=new, old=old, now=time()))
-
-
-class InMemoryStack:
-    """A whole outbox in memory: write what :meth:`~outbox_sdk.Outbox.put` builds, relay, look at the topics.
-
-    >>> import asyncio
-    >>> from outbox_sdk import Outbox
-    >>> stack, outbox = InMemoryStack(), Outbox("outbox")
-    >>> stack.write(outbox.put('{"id": 7}', aggregate_id="order-7", topic="order--created"))
-    >>> report = asyncio.run(stack.relay())
-    >>> [(message.topic, message.body) for message in stack.published]
-    [('order--created', '{"id": 7}')]
-    """
-
-    def __init__(
-        self,
-        *,
-        design: TableDesign = TableDesign.ordered,
-        topics: Iterable[str] | None = None,
-        envelope: EnvelopeKind = "raw",
-        topic_max_bytes: int | None = None,
-    ) -> None:
-        self.table: InMemoryTable = InMemoryTable(design)
-        self.topics: InMemoryTopics = InMemoryTopics(topics)
-        self._relayed = 0
-        self._context = RelayContext(
-            publisher=self.topics,
-            table=self.table,
-            marker=self.table,
-            table_name=TableName("outbox"),
-            design=design,
-            wrapping=Wrapping(
-                routing=ROUTING,
-                kind=envelope,
-                limits=TopicLimits() if topic_max_bytes is None else TopicLimits(topic_max_bytes),
-                source="/outbox/outbox",
-            ),
-        )
-
-    @property
-    def published(self) -> Sequence[PublishedMessage]:
-        """What subscribers have got so far, in the order of acceptance."""
-        return tuple(self.topics.published)
-
-    def write(self, *entries: "TransactWriteItemTypeDef") -> None:
-        """Commit entries, as one transaction would. Entries of other tables may be among them.
-
-        Raises:
-            InvalidMessageError: a message was put before; nothing of the transaction is written.
-        """
-        marker = self.table.design.not_dispatched
-        items = [entry["Put"]["Item"] for entry in entries if marker in entry.get("Put", {}).get("Item", {})]
-        for item in items:
-            if self.table.key_of(item) in self.table.items:
-                raise InvalidMessageError("message_id", "the same message was put before")
-        for item in items:
-            self.table.put(item)
-
-    async def relay(self) -> BatchReport:
-        """Relay the records that have come since the last time; give what became of each.
-
-        The records of the relay's own marks come with the next call, as they do in a stream.
-        """
-        records = self.table.records[self._relayed :]
-        self._relayed += len(records)
-        return await relay_batch(self._context, {"Records": records})
-
-
-def stream_event(
-    *entries: "TransactWriteItemTypeDef", design: TableDesign = TableDesign.ordered
-) -> dict[str, Any]:
-    """Build the event that Lambda hands over when entries of :meth:`~outbox_sdk.Outbox.put` are committed."""
-    table = InMemoryTable(design)
-    for entry in entries:
-        table.put(entry["Put"]["Item"])
-    name = entries[0]["Put"]["TableName"] if entries else "outbox"
-    return {"Records": [{**record, "eventSourceARN": _stream_arn(name)} for record in table.records]}
-
-
-def _stream_arn(table_name: str) -> str:
-    return (
-        f"arn:aws:dynamodb:{ROUTING.region}:{ROUTING.account_id}"
-        f":table/{table_name}/stream/2026-01-01T00:00:00.000"
-    )
 
 
 def stream_record(

@@ -1,0 +1,105 @@
+"""A whole outbox in memory: the double of the table, the double of the topics, and the real relay between."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from outbox_sdk.core.entry import TopicLimits
+from outbox_sdk.core.envelope import EnvelopeKind
+from outbox_sdk.core.errors import InvalidMessageError
+from outbox_sdk.core.identifiers import TableName
+from outbox_sdk.core.outcome import BatchReport
+from outbox_sdk.core.plan import Wrapping
+from outbox_sdk.core.table import TableDesign
+from outbox_sdk.shell.context import RelayContext
+from outbox_sdk.shell.relay import relay_batch
+from outbox_sdk.testing.table import ROUTING, InMemoryTable
+from outbox_sdk.testing.topics import InMemoryTopics, PublishedMessage
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb.type_defs import TransactWriteItemTypeDef
+
+__all__ = ["InMemoryStack", "stream_event"]
+
+
+class InMemoryStack:
+    """A whole outbox in memory: write what :meth:`~outbox_sdk.Outbox.put` builds, relay, look at the topics.
+
+    >>> import asyncio
+    >>> from outbox_sdk import Outbox
+    >>> stack, outbox = InMemoryStack(), Outbox("outbox")
+    >>> stack.write(outbox.put('{"id": 7}', aggregate_id="order-7", topic="order--created"))
+    >>> report = asyncio.run(stack.relay())
+    >>> [(message.topic, message.body) for message in stack.published]
+    [('order--created', '{"id": 7}')]
+    """
+
+    def __init__(
+        self,
+        *,
+        design: TableDesign = TableDesign.ordered,
+        topics: Iterable[str] | None = None,
+        envelope: EnvelopeKind = "raw",
+        topic_max_bytes: int | None = None,
+    ) -> None:
+        self.table: InMemoryTable = InMemoryTable(design)
+        self.topics: InMemoryTopics = InMemoryTopics(topics)
+        self._relayed = 0
+        self._context = RelayContext(
+            publisher=self.topics,
+            table=self.table,
+            marker=self.table,
+            table_name=TableName("outbox"),
+            design=design,
+            wrapping=Wrapping(
+                routing=ROUTING,
+                kind=envelope,
+                limits=TopicLimits() if topic_max_bytes is None else TopicLimits(topic_max_bytes),
+                source="/outbox/outbox",
+            ),
+        )
+
+    @property
+    def published(self) -> Sequence[PublishedMessage]:
+        """What subscribers have got so far, in the order of acceptance."""
+        return tuple(self.topics.published)
+
+    def write(self, *entries: "TransactWriteItemTypeDef") -> None:
+        """Commit entries, as one transaction would. Entries of other tables may be among them.
+
+        Raises:
+            InvalidMessageError: a message was put before; nothing of the transaction is written.
+        """
+        marker = self.table.design.not_dispatched
+        items = [entry["Put"]["Item"] for entry in entries if marker in entry.get("Put", {}).get("Item", {})]
+        for item in items:
+            if self.table.key_of(item) in self.table.items:
+                raise InvalidMessageError("message_id", "the same message was put before")
+        for item in items:
+            self.table.put(item)
+
+    async def relay(self) -> BatchReport:
+        """Relay the records that have come since the last time; give what became of each.
+
+        The records of the relay's own marks come with the next call, as they do in a stream.
+        """
+        records = self.table.records[self._relayed :]
+        self._relayed += len(records)
+        return await relay_batch(self._context, {"Records": records})
+
+
+def stream_event(
+    *entries: "TransactWriteItemTypeDef", design: TableDesign = TableDesign.ordered
+) -> dict[str, Any]:
+    """Build the event that Lambda hands over when entries of :meth:`~outbox_sdk.Outbox.put` are committed."""
+    table = InMemoryTable(design)
+    for entry in entries:
+        table.put(entry["Put"]["Item"])
+    name = entries[0]["Put"]["TableName"] if entries else "outbox"
+    return {"Records": [{**record, "eventSourceARN": _stream_arn(name)} for record in table.records]}
+
+
+def _stream_arn(table_name: str) -> str:
+    return (
+        f"arn:aws:dynamodb:{ROUTING.region}:{ROUTING.account_id}"
+        f":table/{table_name}/stream/2026-01-01T00:00:00.000"
+    )
