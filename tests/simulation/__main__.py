@@ -2,6 +2,7 @@
 
 import argparse
 import multiprocessing
+import multiprocessing.pool
 import sys
 import time
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from outbox_sdk.testing.simulation import INVARIANTS, Run
+from tests.simulation.exhaustive import SMALL_WORLDS, Try, list_tries, play_try
 from tests.simulation.mutants import MUTANTS, apply_mutant
 from tests.simulation.scenarios import FAULT_CLASSES, draw_case, run_case
 
@@ -78,7 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         jobs = [(seed, options.mutant) for seed in range(options.first, options.first + options.seeds)]
         failed = show_seeds(pool.imap_unordered(_play_one, jobs, chunksize=25), options.mutant)
         print(f"{len(jobs):,} seeds in {time.monotonic() - started:.0f} s")
-        if options.mutant or options.no_mutants:
+        if options.mutant:
+            return int(failed)
+        failed = show_small_worlds(pool) or failed
+        if options.no_mutants:
             return int(failed)
         started = time.monotonic()
         survived = show_mutants(
@@ -135,6 +140,23 @@ def show_seeds(summaries: Iterable[Summary], mutant: str | None = None) -> bool:
     for name, meaning in INVARIANTS.items():
         print(f"{violations[name]:6}  {name}: {meaning}")
     return bool(violations)
+
+
+def _play_small_world(job: tuple[str, Try]) -> tuple[str, Try, str | None]:
+    run = play_try(*job)
+    return *job, run.violations[0].invariant if run.violations else None
+
+
+def show_small_worlds(pool: multiprocessing.pool.Pool) -> bool:
+    """Play every single fault and kill in the small worlds; print how many, and each violation."""
+    jobs = [(world, chosen) for world in SMALL_WORLDS for chosen in list_tries(world)]
+    broken = [result for result in pool.imap_unordered(_play_small_world, jobs, chunksize=25) if result[2]]
+    for world, chosen, invariant in broken:
+        print(f"VIOLATION {invariant}: {world}, {chosen}")
+    print(
+        f"{len(jobs):,} single faults and kills, one at each call and await of {len(SMALL_WORLDS)} small worlds"
+    )
+    return bool(broken)
 
 
 def show_mutants(results: Iterable[tuple[str, Iterator[Summary]]]) -> bool:
