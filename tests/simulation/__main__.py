@@ -154,7 +154,7 @@ def show_small_worlds(pool: multiprocessing.pool.Pool) -> bool:
     for world, chosen, invariant in broken:
         print(f"VIOLATION {invariant}: {world}, {chosen}")
     print(
-        f"{len(jobs):,} single faults and kills, one at each call and await of {len(SMALL_WORLDS)} small worlds"
+        f"{len(jobs):,} single faults and kills, at each call and await of {len(SMALL_WORLDS)} small worlds"
     )
     return bool(broken)
 
