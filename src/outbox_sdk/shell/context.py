@@ -21,7 +21,7 @@ __all__ = ["Claims", "HoldMemo", "PublishedMemo", "RelayContext"]
 
 
 class PublishedMemo:
-    """A bounded memory of records that this process has published and not yet marked.
+    """A bounded memory of records whose messages this process has published.
 
     Only an optimisation: a fresh process has none, and publishes once more what it cannot know of.
     """
@@ -44,7 +44,7 @@ class PublishedMemo:
             self._records.pop((key, sequence_number), None)
 
     def contains(self, key: ItemKey, sequence_number: SequenceNumber) -> bool:
-        """Tell whether a record was published by this process and not yet marked."""
+        """Tell whether a record is remembered."""
         with self._lock:
             return (key, sequence_number) in self._records
 
@@ -94,7 +94,8 @@ class HoldMemo:
 class RelayContext:
     """The ports and rules of a relay. ``marker`` is ``None`` where marking is switched off.
 
-    ``now`` gives epoch seconds, ``jitter`` a random number in [0, 1). Times are in seconds.
+    ``now`` gives epoch seconds, ``jitter`` a random number in [0, 1). Times are in seconds. ``memo`` holds
+    what is published and not yet marked, ``done`` what is marked as well.
     """
 
     publisher: Publisher
@@ -112,5 +113,6 @@ class RelayContext:
     now: Callable[[], float] = time
     jitter: Callable[[], float] = random
     memo: PublishedMemo = field(default_factory=PublishedMemo)
+    done: PublishedMemo = field(default_factory=PublishedMemo)
     holds: HoldMemo = field(default_factory=HoldMemo)
     claims: Claims = field(default_factory=Claims)
