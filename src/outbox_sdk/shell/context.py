@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from random import random
+from random import SystemRandom
 from threading import Lock
 from time import time
 
@@ -18,6 +18,10 @@ from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.ports import Marker, Publisher, Table
 
 __all__ = ["Claims", "HoldMemo", "PublishedMemo", "RelayContext"]
+
+# From the operating system: processes that were restored from one snapshot have the state of Python's own
+# generator in common, and would all come back at the same time.
+_jitter = SystemRandom().random
 
 
 class PublishedMemo:
@@ -111,7 +115,7 @@ class RelayContext:
     park_older_than: float | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     now: Callable[[], float] = time
-    jitter: Callable[[], float] = random
+    jitter: Callable[[], float] = _jitter
     memo: PublishedMemo = field(default_factory=PublishedMemo)
     done: PublishedMemo = field(default_factory=PublishedMemo)
     holds: HoldMemo = field(default_factory=HoldMemo)
