@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from tests.faults.support import CANARY, said
+from tests.support.wire import Wire, open_wire
 
 
 class Canary:
@@ -64,3 +65,17 @@ def canary(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     leaks = [text.replace(CANARY, "(the payload)")[:500] for text in canary.texts() if CANARY in text]
     said().clear()
     assert not leaks, "the payload can be seen"
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[Wire]:
+    """Run the tests' own endpoint of AWS, one for all tests of a worker."""
+    with open_wire() as opened:
+        yield opened
+
+
+@pytest.fixture
+def wire(endpoint: Wire) -> Wire:
+    """The endpoint, with nothing scripted and nothing counted."""
+    endpoint.reset()
+    return endpoint

@@ -8,25 +8,29 @@ import asyncio
 import json
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
 
-from outbox_sdk.core.identifiers import ItemKey
+from outbox_sdk import RelayConfiguration, open_relay
+from outbox_sdk.core.identifiers import AccountId, ItemKey, Region, TableName
 from outbox_sdk.core.lookup import LookupResult, Unreadable
 from outbox_sdk.core.mark import Mark, MarkResult, Park, Unwritten
 from outbox_sdk.core.outcome import BatchReport, Outcome
 from outbox_sdk.core.publish import EntryFailed, Published, PublishRequest, PublishResponse, RequestFailed
 from outbox_sdk.core.report import LogLine, describe_batch, describe_records
+from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.relay import relay_batch
 from outbox_sdk.testing import InMemoryStack, InMemoryTable, InMemoryTopics
 from outbox_sdk.testing.simulation import CANARY
-from tests.support.events import write_event
+from tests.support.events import insert_record, write_event
 from tests.support.outbox_tables import Items, item_of
+from tests.support.wire import ACCOUNT_ID, Wire
 
 __all__ = [
     "CANARY",
@@ -36,9 +40,12 @@ __all__ = [
     "Relayed",
     "body_of",
     "entry_failure",
+    "event_of",
     "message_entry",
     "open_bench",
+    "open_wire_context",
     "parked",
+    "parked_at",
     "published",
     "relay",
     "relayed",
@@ -302,4 +309,43 @@ def parked(table: InMemoryTable) -> dict[str, str]:
         ]
         for item in table.items.values()
         if item.get("NotDispatched") == {"S": "parked"}
+    }
+
+
+# Over the wire
+
+
+def event_of(*items: Items, table_name: str = "outbox") -> dict[str, Any]:
+    """Give the event of the inserts of items that are in no table of the test."""
+    return write_event(
+        [insert_record(item, number) for number, item in enumerate(items)], table_name=table_name
+    )
+
+
+@asynccontextmanager
+async def open_wire_context(
+    wire: Wire, *, retry: RetryPolicy | None = None, jitter: float = 0.0, **configuration: Any
+) -> AsyncIterator[RelayContext]:
+    """Open the real clients at the tests' own endpoint, and a relay with them.
+
+    ``jitter`` is the part of each pause that is waited for: without one, retries follow at once.
+    """
+    settings = {
+        "dynamodb_outbox_table_name": TableName("outbox"),
+        "aws_endpoint_url": wire.endpoint_url,
+        "aws_region": Region("us-east-1"),
+        "aws_account_id": AccountId(ACCOUNT_ID),
+        **configuration,
+    }
+    async with open_relay(RelayConfiguration(**settings), credentials=("local", "local")) as opened:
+        yield replace(opened.context, retry=retry or RetryPolicy(), jitter=lambda: jitter)
+
+
+def parked_at(wire: Wire) -> dict[str, str]:
+    """Give the reasons of all parks that were sent, by the end of the sort key."""
+    return {
+        call.body["Key"]["SK"]["S"].removeprefix("MESSAGE#"): call.body["ExpressionAttributeValues"][
+            ":reason"
+        ]["S"]
+        for call in wire.calls_of("UpdateItem")
     }

@@ -148,6 +148,8 @@ def _find_fault(message: OutboxMessage, design: TableDesign) -> str | None:
 
 def _poison(item: Item, key: ItemKey, design: TableDesign, reason: str) -> Poison:
     message_id = _lenient(item.get(design.message_id), "S")
+    if message_id is not None and find_text_fault(message_id):
+        message_id = None  # no log could show it
     return Poison(
         key=key,
         marker=_marker(item[design.not_dispatched]),

@@ -61,7 +61,8 @@ class Poison(msgspec.Struct, frozen=True, kw_only=True):
     """An image that carries the outbox marker and cannot be published as it is.
 
     ``reason`` names the attribute and the fault, never a value of the message: ``missing:Topic``,
-    ``type:Topic:N``, ``empty``, ``charset:U+0000``. ``message_id`` is there where the image gave it.
+    ``type:Topic:N``, ``empty``, ``charset:U+0000``. ``message_id`` is there where the image gave one that a
+    log can show.
     """
 
     key: ItemKey
