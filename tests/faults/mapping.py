@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 from outbox_sdk.core.outcome import BatchReport
-from outbox_sdk.shell.context import RelayContext
+from outbox_sdk.shell.context import Claims, HoldMemo, PublishedMemo, RelayContext
 from outbox_sdk.shell.relay import relay_batch
 from outbox_sdk.testing import InMemoryStack, InMemoryTopics
 from outbox_sdk.testing.simulation import CALM, Calm, Commit, FaultPlan, Scenario, run_virtually
@@ -24,7 +24,7 @@ from outbox_sdk.testing.simulation.services import SimulatedPorts, SimulatedTabl
 from outbox_sdk.testing.simulation.stream import SimulatedStream
 from tests.faults.support import message_entry, relayed
 
-__all__ = ["CALM", "Deployment", "play"]
+__all__ = ["CALM", "Deployment", "play", "restart"]
 
 _T = TypeVar("_T")
 _Batch = Sequence[Mapping[str, Any]]
@@ -122,6 +122,12 @@ class Deployment:
     def published(self) -> list[str]:
         """The ids of all messages that topics have delivered, in order."""
         return [message.message_id for message in self.topics.published]
+
+
+def restart(context: RelayContext, **changes: Any) -> RelayContext:
+    """The same relay in a fresh process, which remembers nothing."""
+    fresh = replace(context, memo=PublishedMemo(), done=PublishedMemo(), holds=HoldMemo(), claims=Claims())
+    return replace(fresh, **changes)
 
 
 def _throttle(invoke: Callable[[_Batch], Awaitable[Any]], times: int) -> Callable[[_Batch], Awaitable[Any]]:

@@ -5,8 +5,6 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -17,14 +15,14 @@ from outbox_sdk import lambda_handler
 from outbox_sdk.core.identifiers import Region
 from outbox_sdk.core.outcome import Dispatched
 from outbox_sdk.lambda_handler import RelayHandler
-from outbox_sdk.shell.context import Claims, HoldMemo, PublishedMemo, RelayContext
 from outbox_sdk.testing import InMemoryStack
 from outbox_sdk.testing.simulation import Calm, Commit, Fault, Relaying, Run, Scenario, simulate
 from outbox_sdk.testing.simulation import Mapping as MappingSettings
 from outbox_sdk.testing.simulation.plans import OneKill
-from tests.faults.mapping import CALM, Deployment, play
+from tests.faults.mapping import CALM, Deployment, play, restart
 from tests.faults.support import (
     entry_failure,
+    event_of,
     message_entry,
     open_bench,
     parked,
@@ -32,15 +30,9 @@ from tests.faults.support import (
     relay,
 )
 from tests.support.events import FakeContext, insert_record, write_event
-from tests.support.wire import Wire, open_wire
+from tests.support.wire import Wire
 
 SUCCESS: Any = {"batchItemFailures": []}
-
-
-def restart(context: RelayContext, **changes: Any) -> RelayContext:
-    """The same relay in a fresh process, which remembers nothing."""
-    fresh = replace(context, memo=PublishedMemo(), done=PublishedMemo(), holds=HoldMemo(), claims=Claims())
-    return replace(fresh, **changes)
 
 
 def commits(*lanes: tuple[str, str], count: int = 3) -> tuple[Commit, ...]:
@@ -135,28 +127,8 @@ def test_fault_53_process_killed(bisect: bool) -> None:
 # The handler
 
 
-@pytest.fixture
-def wire() -> Iterator[Wire]:
-    with open_wire() as opened:
-        yield opened
-
-
-@pytest.fixture
-def handler(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Iterator[RelayHandler]:
-    """A handler as Lambda would find it, but for the endpoint."""
-    for name in ("AWS_PROFILE", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", wire.endpoint_url)
-    monkeypatch.setenv("DYNAMODB_OUTBOX_TABLE_NAME", "outbox")
-    with closing(RelayHandler()) as opened:
-        yield opened
-
-
-def event_of(count: int, *, first: int = 0) -> dict[str, Any]:
-    numbers = range(first, first + count)
-    return write_event(insert_record(message_entry(f"m{n}"), n) for n in numbers)
+def messages(count: int) -> list[Any]:
+    return [message_entry(f"m{number}", aggregate_id=f"a{number}") for number in range(count)]
 
 
 def numbers_of(event: dict[str, Any]) -> list[dict[str, str]]:
@@ -172,12 +144,12 @@ def left_over(handler: RelayHandler) -> set[asyncio.Task[Any]]:
 @pytest.mark.parametrize("hung", [None, "PublishBatch", "BatchExecuteStatement"])
 def test_fault_54_frozen_with_nothing_under_way(wire: Wire, handler: RelayHandler, hung: str | None) -> None:
     """When the handler has answered, no task of it is left that a freeze could stop half-way."""
-    handler(event_of(1, first=100), FakeContext())  # opens the clients
+    handler(write_event([insert_record(message_entry("first"), 100)]), FakeContext())  # opens the clients
     threads = set(threading.enumerate())
     if hung is not None:
         wire.always(hung, "hang")
 
-    response = handler(event_of(30), FakeContext(remaining_seconds=1.4))
+    response = handler(event_of(*messages(30)), FakeContext(remaining_seconds=1.4))
 
     assert len(response["batchItemFailures"]) == (0 if hung is None else 30)
     assert left_over(handler) == set()
@@ -190,12 +162,12 @@ def test_a_hung_socket_with_little_time_left_on_the_clock(
     wire: Wire, handler: RelayHandler, left: float, requests: int
 ) -> None:
     """With 300 ms left nothing is begun, and what was begun is cut off 200 ms before the end."""
-    handler(event_of(1, first=100), FakeContext())  # opens the clients
+    handler(write_event([insert_record(message_entry("first"), 100)]), FakeContext())  # opens the clients
     wire.reset()
     wire.always("PublishBatch", "hang")
     wire.always("BatchExecuteStatement", "hang")
     before = set(threading.enumerate())
-    event = event_of(30)
+    event = event_of(*messages(30))
     context = FakeContext(remaining_seconds=left)
 
     response = handler(event, context)
@@ -214,7 +186,7 @@ def test_fault_55_restored_from_a_snapshot(wire: Wire, handler: RelayHandler) ->
     assert lambda_handler._handler._idle == []
     assert wire.connections == 0
 
-    assert handler(event_of(1), FakeContext()) == SUCCESS
+    assert handler(event_of(message_entry()), FakeContext()) == SUCCESS
     assert wire.connections == 2
 
     # Processes restored have one state of Python's generator; the relay's jitter is not drawn from it.

@@ -2,39 +2,36 @@
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
-from outbox_sdk import Relay, RelayConfiguration, open_relay
 from outbox_sdk.core.entry import TopicLimits
-from outbox_sdk.core.identifiers import AccountId, Region, TableName
 from outbox_sdk.core.outcome import Dispatched, Held, MarkRefused, Parked, Unmarked
 from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.lambda_handler import RelayHandler
-from outbox_sdk.shell.context import Claims, HoldMemo, PublishedMemo, RelayContext
+from tests.faults.mapping import restart
 from tests.faults.support import (
     CANARY,
     body_of,
+    event_of,
     message_entry,
     open_bench,
+    open_wire_context,
     parked,
     published,
     relay,
     request_failure,
 )
-from tests.support.events import FakeContext, insert_record, write_event
+from tests.support.events import FakeContext
 from tests.support.wire import (
     ACCOUNT_ID,
     Call,
     Reply,
     Wire,
     dynamodb_error,
-    open_wire,
     publish_answer,
     sns_error,
     statements_answer,
@@ -45,54 +42,8 @@ ARN = f"arn:aws:sns:us-east-1:{ACCOUNT_ID}:t"
 QUICK = RetryPolicy(attempts=4, base=0.001, cap=0.01)
 
 
-@pytest.fixture
-def wire() -> Iterator[Wire]:
-    with open_wire() as opened:
-        yield opened
-
-
-@pytest.fixture
-def handler(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Iterator[RelayHandler]:
-    """A handler as Lambda would find it, but for the endpoint."""
-    for name in ("AWS_PROFILE", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "OLD")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", wire.endpoint_url)
-    monkeypatch.setenv("DYNAMODB_OUTBOX_TABLE_NAME", "outbox")
-    with closing(RelayHandler()) as opened:
-        yield opened
-
-
-@asynccontextmanager
-async def relay_at(wire: Wire, **configuration: Any) -> AsyncIterator[Relay]:
-    """Open the relay with the real clients, which find the wire where AWS would be."""
-    settings = {
-        "dynamodb_outbox_table_name": TableName("outbox"),
-        "aws_endpoint_url": wire.endpoint_url,
-        "aws_region": Region("us-east-1"),
-        "aws_account_id": AccountId(ACCOUNT_ID),
-        **configuration,
-    }
-    async with open_relay(RelayConfiguration(**settings), credentials=("local", "local")) as opened:
-        opened.context = replace(opened.context, retry=QUICK)
-        yield opened
-
-
-def event_of(*items: Any, age_seconds: float = 0.0) -> dict[str, Any]:
-    return write_event(
-        insert_record(item, number, age_seconds=age_seconds) for number, item in enumerate(items)
-    )
-
-
 def messages(count: int, **attributes: Any) -> list[Any]:
     return [message_entry(f"m{number}", **attributes) for number in range(count)]
-
-
-def restart(context: RelayContext, **changes: Any) -> RelayContext:
-    """The same relay in a fresh process, which remembers nothing."""
-    fresh = replace(context, memo=PublishedMemo(), done=PublishedMemo(), holds=HoldMemo(), claims=Claims())
-    return replace(fresh, **changes)
 
 
 # SNS
@@ -110,8 +61,8 @@ async def test_fault_39_wrong_region_or_account(wire: Wire) -> None:
 
     wire.always("PublishBatch", judge)
     items = [*messages(3), message_entry("other", topic="elsewhere")]
-    async with relay_at(wire) as opened:
-        done = await relay(opened.context, event_of(*items))
+    async with open_wire_context(wire) as opened:
+        done = await relay(opened, event_of(*items))
 
     assert done.outcomes == [Held("InvalidParameter")] * 3 + [Dispatched()]
     assert len(done.reported) == 3
@@ -229,16 +180,16 @@ async def test_fault_41_denied_topic_or_key() -> None:
 async def test_fault_42_kms_throttling(wire: Wire, answer: Any) -> None:
     """KMS throttling, which the client never retries and which says that we are to blame, is tried again."""
     wire.script("PublishBatch", answer, answer)
-    async with relay_at(wire) as opened:
-        done = await relay(opened.context, event_of(*messages(3)))
+    async with open_wire_context(wire) as opened:
+        done = await relay(opened, event_of(*messages(3)))
 
     assert done.outcomes == [Dispatched()] * 3
     assert wire.counts() == {"PublishBatch": 3, "BatchExecuteStatement": 1}
     assert (done.counts["retries"], done.counts["throttled"]) == (2, 2)
 
     wire.always("PublishBatch", answer)
-    async with relay_at(wire) as opened:
-        done = await relay(opened.context, event_of(*messages(3)))
+    async with open_wire_context(wire) as opened:
+        done = await relay(opened, event_of(*messages(3)))
     assert Held("KMSThrottling") in done.outcomes
     assert "KMS is throttled" in done.line("publish_failed").fields["advice"]
     assert "UpdateItem" not in wire.counts()
@@ -283,14 +234,14 @@ async def test_fault_44_index_back_pressure_on_mark(wire: Wire) -> None:
     The error of one statement names no index; the advice names the buckets that keep its keys apart.
     """
     wire.script("BatchExecuteStatement", statements_answer(s1="ThrottlingError"))
-    async with relay_at(wire) as opened:
-        done = await relay(opened.context, event_of(*messages(3)))
+    async with open_wire_context(wire) as opened:
+        done = await relay(opened, event_of(*messages(3)))
         assert done.outcomes == [Dispatched()] * 3
         sizes = [len(call.body["Statements"]) for call in wire.calls_of("BatchExecuteStatement")]
         assert sizes == [3, 1]
 
         wire.always("BatchExecuteStatement", statements_answer(s0="ProvisionedThroughputExceeded"))
-        done = await relay(opened.context, event_of(message_entry("m9")))
+        done = await relay(opened, event_of(message_entry("m9")))
 
     assert done.outcomes == [Unmarked("ProvisionedThroughputExceeded")]
     assert len(done.reported) == 1
@@ -313,8 +264,8 @@ async def test_fault_44_index_back_pressure_on_mark(wire: Wire) -> None:
 async def test_fault_45_conflict_on_mark(wire: Wire, answer: Any) -> None:
     """A mark that meets another write of its item, which the client never retries, is tried again."""
     wire.script("BatchExecuteStatement", answer, answer)
-    async with relay_at(wire) as opened:
-        done = await relay(opened.context, event_of(*messages(2)))
+    async with open_wire_context(wire) as opened:
+        done = await relay(opened, event_of(*messages(2)))
 
     assert done.outcomes == [Dispatched()] * 2
     assert done.events == []
@@ -384,8 +335,8 @@ async def test_fault_47_no_right_or_no_table_to_mark(code: str, words: str) -> N
 async def test_fault_48_clock_skew(wire: Wire, code: str, status: int) -> None:
     """A clock that is off makes signatures worthless: one attempt, a report, and a word about the clock."""
     wire.always("PublishBatch", sns_error(status, code, f"Signature expired: {CANARY}"))
-    async with relay_at(wire) as opened:
-        done = await relay(opened.context, event_of(*messages(3)))
+    async with open_wire_context(wire) as opened:
+        done = await relay(opened, event_of(*messages(3)))
 
     assert done.outcomes == [Held(code)] * 3
     assert len(done.reported) == 3
@@ -399,8 +350,8 @@ async def test_fault_48_clock_skew(wire: Wire, code: str, status: int) -> None:
 async def test_fault_48_clock_skew_at_the_table(wire: Wire) -> None:
     """The same at the table: what is out is reported as unmarked, after one attempt."""
     wire.always("BatchExecuteStatement", dynamodb_error(400, "InvalidSignatureException"))
-    async with relay_at(wire) as opened:
-        done = await relay(opened.context, event_of(*messages(2)))
+    async with open_wire_context(wire) as opened:
+        done = await relay(opened, event_of(*messages(2)))
 
     assert done.outcomes == [Unmarked("InvalidSignatureException")] * 2
     assert wire.counts() == {"PublishBatch": 1, "BatchExecuteStatement": 1}
