@@ -119,6 +119,11 @@ class Deployment:
         return relayed(report).report
 
     @property
+    def changes(self) -> int:
+        """How many records the stream has had."""
+        return sum(shard.end for shard in self._stream.shards)
+
+    @property
     def published(self) -> list[str]:
         """The ids of all messages that topics have delivered, in order."""
         return [message.message_id for message in self.topics.published]
