@@ -29,7 +29,7 @@ from tests.faults.support import (
     published,
     relay,
 )
-from tests.support.events import FakeContext, insert_record, write_event
+from tests.support.events import FakeContext
 from tests.support.wire import Wire
 
 SUCCESS: Any = {"batchItemFailures": []}
@@ -144,7 +144,7 @@ def left_over(handler: RelayHandler) -> set[asyncio.Task[Any]]:
 @pytest.mark.parametrize("hung", [None, "PublishBatch", "BatchExecuteStatement"])
 def test_fault_54_frozen_with_nothing_under_way(wire: Wire, handler: RelayHandler, hung: str | None) -> None:
     """When the handler has answered, no task of it is left that a freeze could stop half-way."""
-    handler(write_event([insert_record(message_entry("first"), 100)]), FakeContext())  # opens the clients
+    handler(event_of(message_entry()), FakeContext())  # opens the clients
     threads = set(threading.enumerate())
     if hung is not None:
         wire.always(hung, "hang")
@@ -162,7 +162,7 @@ def test_a_hung_socket_with_little_time_left_on_the_clock(
     wire: Wire, handler: RelayHandler, left: float, requests: int
 ) -> None:
     """With 300 ms left nothing is begun, and what was begun is cut off 200 ms before the end."""
-    handler(write_event([insert_record(message_entry("first"), 100)]), FakeContext())  # opens the clients
+    handler(event_of(message_entry()), FakeContext())  # opens the clients
     wire.reset()
     wire.always("PublishBatch", "hang")
     wire.always("BatchExecuteStatement", "hang")
