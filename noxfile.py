@@ -119,6 +119,13 @@ def test(session: nox.Session) -> None:
 
 
 @nox.session
+def simulate(session: nox.Session) -> None:
+    """Play many seeds of the simulator, and all mutants: `-- --seeds 15000`, `-- --seed 7` for one trace."""
+    install(session, "test")
+    session.run("python", "-m", "tests.simulation", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and their completeness, import contracts, and that no file names a registry."""
     install(session, "lint")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from outbox_sdk.core.message import OutboxMessage
     from outbox_sdk.core.outcome import BatchReport
+    from outbox_sdk.core.sweep_report import SweepReport
     from outbox_sdk.core.table import TableDesign
     from outbox_sdk.provisioning import create_outbox_table
     from outbox_sdk.shell.producer import Outbox
@@ -36,6 +37,7 @@ __all__ = [
     "Relay",
     "RelayConfiguration",
     "Settings",
+    "SweepReport",
     "TableDesign",
     "create_outbox_table",
     "follow_stream",
@@ -53,6 +55,7 @@ _MODULES = {
     "Relay": "outbox_sdk.shell.relay",
     "RelayConfiguration": "outbox_sdk.core.configuration",
     "Settings": "outbox_sdk.shell.settings",
+    "SweepReport": "outbox_sdk.core.sweep_report",
     "TableDesign": "outbox_sdk.core.table",
     "create_outbox_table": "outbox_sdk.provisioning",
     "follow_stream": "outbox_sdk.shell.streams",

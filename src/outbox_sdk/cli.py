@@ -1,7 +1,8 @@
 """The ``outbox`` command: options in, the SDK called, numbers and exit codes out.
 
-Exit codes: 0 for success, 1 for a demo in which a message was lost, doubled or late, or for a failure on
-the way, 2 for wrong input or configuration, 130 when interrupted.
+Exit codes: 0 for success, 1 for a demo in which a message was lost, doubled or late, for a sweep that could
+not read, touch or publish something, or for a failure on the way, 2 for wrong input or configuration, 130
+when interrupted.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ import msgspec
 from outbox_sdk.core.errors import ConfigurationError, OutboxError
 from outbox_sdk.core.outcome import BatchReport
 from outbox_sdk.core.report import LogLine, describe_batch, describe_records
+from outbox_sdk.core.sweep_report import SweepReport, describe_sweep, describe_troubles
 from outbox_sdk.demo.messages import InputLineError, generate_messages, parse_lines
 from outbox_sdk.demo.report import DemoReport, received_line
 from outbox_sdk.demo.run import OUTBOX, DemoResult, run_demo
@@ -34,7 +36,7 @@ from outbox_sdk.embedded_stack import open_embedded_stack
 from outbox_sdk.shell.relay import open_relay
 from outbox_sdk.shell.settings import Settings
 
-__all__ = ["app", "demo", "main", "relay"]
+__all__ = ["app", "demo", "main", "relay", "sweep"]
 
 app: typer.Typer = typer.Typer(
     help="A transactional outbox for DynamoDB: try it, and relay messages to SNS.",
@@ -157,41 +159,60 @@ def _demo_table(report: DemoReport) -> Table:
     return table
 
 
+_TableOption = Annotated[
+    str | None, typer.Option("--table", help="The outbox table; else DYNAMODB_OUTBOX_TABLE_NAME.")
+]
+_EndpointOption = Annotated[
+    str | None,
+    typer.Option("--endpoint-url", help="One endpoint for all services; else AWS_ENDPOINT_URL."),
+]
+_RegionOption = Annotated[
+    str | None, typer.Option("--region", help="The Region; else AWS_REGION or the profile's.")
+]
+_ProfileOption = Annotated[str | None, typer.Option("--profile", help="A profile of the AWS configuration.")]
+_PrefixOption = Annotated[
+    str | None,
+    typer.Option("--topic-prefix", help="Put before every topic name; else AWS_SNS_TOPIC_PREFIX."),
+]
+_StrategyOption = Annotated[
+    str | None,
+    typer.Option("--mark-strategy", help="batch, single or delete; else OUTBOX_MARK_STRATEGY."),
+]
+_EnvelopeOption = Annotated[
+    str | None,
+    typer.Option("--envelope", help="raw, cloudevents or tomodachi; else OUTBOX_ENVELOPE."),
+]
+_JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+
+
+def _settings(**options: Any) -> Settings:
+    """Read the settings; an option that was not given leaves it to the environment."""
+    return Settings(**{name: value for name, value in options.items() if value is not None})
+
+
 @app.command()
 def relay(
     *,
-    table: Annotated[
-        str | None, typer.Option(help="The outbox table; else DYNAMODB_OUTBOX_TABLE_NAME.")
-    ] = None,
-    endpoint_url: Annotated[
-        str | None, typer.Option(help="One endpoint for all services; else AWS_ENDPOINT_URL.")
-    ] = None,
-    region: Annotated[str | None, typer.Option(help="The Region; else AWS_REGION or the profile's.")] = None,
-    profile: Annotated[str | None, typer.Option(help="A profile of the AWS configuration.")] = None,
-    topic_prefix: Annotated[
-        str | None, typer.Option(help="Put before every topic name; else AWS_SNS_TOPIC_PREFIX.")
-    ] = None,
-    mark_strategy: Annotated[
-        str | None, typer.Option(help="batch, single or delete; else OUTBOX_MARK_STRATEGY.")
-    ] = None,
-    envelope: Annotated[
-        str | None, typer.Option(help="raw, cloudevents or tomodachi; else OUTBOX_ENVELOPE.")
-    ] = None,
+    table: _TableOption = None,
+    endpoint_url: _EndpointOption = None,
+    region: _RegionOption = None,
+    profile: _ProfileOption = None,
+    topic_prefix: _PrefixOption = None,
+    mark_strategy: _StrategyOption = None,
+    envelope: _EnvelopeOption = None,
     batch_size: Annotated[int, typer.Option(min=1, max=1_000, help="Records a batch.")] = 100,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    as_json: _JsonOption = False,
 ) -> None:
     """Relay a table's stream to its topics, without Lambda, until stopped."""
-    options = {
-        "dynamodb_outbox_table_name": table,
-        "aws_endpoint_url": endpoint_url,
-        "aws_region": region,
-        "aws_sns_topic_prefix": topic_prefix,
-        "outbox_mark_strategy": mark_strategy,
-        "outbox_envelope": envelope,
-    }
     with _errors_to_exit_codes():
-        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-        settings = Settings(**given)
+        settings = _settings(
+            dynamodb_outbox_table_name=table,
+            aws_endpoint_url=endpoint_url,
+            aws_region=region,
+            aws_sns_topic_prefix=topic_prefix,
+            outbox_mark_strategy=mark_strategy,
+            outbox_envelope=envelope,
+        )
         _run(
             lambda stop: _relay_until(
                 stop, settings, profile=profile, batch_size=batch_size, show=_printer(as_json=as_json)
@@ -219,6 +240,54 @@ async def _relay_until(
         show(LogLine("relay_started", {"table": configuration.dynamodb_outbox_table_name}))
         await opened.follow(stop=stop, on_batch=on_batch, batch_size=batch_size)
     show(LogLine("relay_stopped", {}))
+
+
+@app.command()
+def sweep(
+    *,
+    table: _TableOption = None,
+    endpoint_url: _EndpointOption = None,
+    region: _RegionOption = None,
+    profile: _ProfileOption = None,
+    topic_prefix: _PrefixOption = None,
+    mark_strategy: _StrategyOption = None,
+    envelope: _EnvelopeOption = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Publish the backlog at once, without the stream.")
+    ] = False,
+    older_than: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds an item was outstanding; else OUTBOX_SWEEP_AFTER_SECONDS."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many items; else OUTBOX_SWEEP_LIMIT.")
+    ] = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Take up again what has been outstanding for too long: touch it, or publish it."""
+    with _errors_to_exit_codes():
+        settings = _settings(
+            dynamodb_outbox_table_name=table,
+            aws_endpoint_url=endpoint_url,
+            aws_region=region,
+            aws_sns_topic_prefix=topic_prefix,
+            outbox_mark_strategy=mark_strategy,
+            outbox_envelope=envelope,
+            outbox_sweep_after_seconds=older_than,
+            outbox_sweep_limit=limit,
+        )
+        report = asyncio.run(_sweep(settings, profile=profile, publish=publish))
+    show = _printer(as_json=as_json)
+    for line in describe_troubles(report):
+        show(line)
+    show(describe_sweep(report))
+    if not report.succeeded:
+        raise typer.Exit(1)
+
+
+async def _sweep(settings: Settings, *, profile: str | None, publish: bool) -> SweepReport:
+    async with open_relay(settings.to_configuration(), profile=profile) as opened:
+        return await opened.sweep(publish=publish)
 
 
 class _LineHandler(logging.Handler):

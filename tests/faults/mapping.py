@@ -17,7 +17,7 @@ from outbox_sdk.testing import InMemoryStack, InMemoryTopics
 from outbox_sdk.testing.simulation import CALM, Calm, Commit, FaultPlan, Scenario, run_virtually
 from outbox_sdk.testing.simulation import Mapping as MappingSettings
 from outbox_sdk.testing.simulation.event_source import SimulatedMapping
-from outbox_sdk.testing.simulation.function import SimulatedFunction
+from outbox_sdk.testing.simulation.function import Process, SimulatedFunction
 from outbox_sdk.testing.simulation.ledger import EPOCH, Invocation, Ledger
 from outbox_sdk.testing.simulation.sandbox import Sandbox, follow_tasks
 from outbox_sdk.testing.simulation.services import SimulatedPorts, SimulatedTable
@@ -71,7 +71,11 @@ class Deployment:
         """Read the stream with one relay more. Its first ``throttled`` invocations find no concurrency."""
         plan = plan or Calm()
         function = SimulatedFunction(
-            lambda sandbox: self._open(sandbox, plan), plan=plan, ledger=self.ledger, timeout=30.0
+            f"relay-{len(self._mappings)}",
+            lambda sandbox: self._open(sandbox, plan),
+            relaying=self._scenario.relaying,
+            plan=plan,
+            ledger=self.ledger,
         )
         mapping = SimulatedMapping(
             self._stream,
@@ -87,7 +91,7 @@ class Deployment:
         self._mappings.append(mapping)
         return mapping
 
-    def _open(self, sandbox: Sandbox, plan: FaultPlan) -> tuple[RelayContext, SimulatedPorts]:
+    def _open(self, sandbox: Sandbox, plan: FaultPlan) -> Process:
         ports = SimulatedPorts(
             sandbox, self.table, self.topics, plan=plan, ledger=self.ledger, request_size=25
         )
@@ -100,7 +104,7 @@ class Deployment:
             now=lambda: EPOCH + loop.time(),
             jitter=lambda: 0.5,
         )
-        return context, ports
+        return Process(sandbox, context, ports)
 
     async def rest(self) -> None:
         """Wait until every mapping has read the stream to its end."""
@@ -111,7 +115,7 @@ class Deployment:
 
     async def replay(self, records: _Batch) -> BatchReport:
         """Relay records by hand, in a process of its own."""
-        context, ports = self._open(Sandbox("by hand"), Calm())
+        _, context, ports = self._open(Sandbox("by hand"), Calm())
         invocation = ports.invocation = Invocation(1_000, "by hand", self.ledger.now)
         self.ledger.begin(invocation, records)
         report = await relay_batch(context, {"Records": list(records)})

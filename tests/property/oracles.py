@@ -25,6 +25,7 @@ __all__ = [
     "check_create_table",
     "check_park_reason",
     "check_publish_batch",
+    "check_query",
     "check_statements",
     "check_update",
     "find_untravelling",
@@ -177,8 +178,22 @@ def check_batch_get(request: Mapping[str, Any]) -> None:
     assert 1 <= len(keys) <= 100
     assert len(set(keys)) == len(keys)
     assert read["ConsistentRead"] is True
+    if "ProjectionExpression" not in read:
+        assert "ExpressionAttributeNames" not in read  # a name that is not used is refused
+        return
     assert set(read["ProjectionExpression"].split(", ")) == set(read["ExpressionAttributeNames"])
     assert set(read["Keys"][0]) <= set(read["ExpressionAttributeNames"].values())
+
+
+def check_query(request: Mapping[str, Any]) -> None:
+    """A ``Query`` of an index that DynamoDB takes: its hash is given, and consistency is not asked for."""
+    _check_model("dynamodb", "Query", request)
+    text = request["KeyConditionExpression"]
+    assert set(re.findall(r"#\w+", text)) == set(request["ExpressionAttributeNames"])
+    assert set(re.findall(r":\w+", text)) == set(request["ExpressionAttributeValues"])
+    assert re.fullmatch(r"#\w+ = :\w+", text)
+    assert request["Limit"] >= 1
+    assert not request.get("ConsistentRead")
 
 
 def check_batch_write(request: Mapping[str, Any]) -> None:
@@ -282,12 +297,23 @@ _ASSIGNMENT = re.compile(r"(#\w+) = (?:if_not_exists\((#\w+), (:\w+)\)|(:\w+))(?
 def apply_update(item: Item | None, request: Mapping[str, Any]) -> Item:
     """Carry an ``UpdateItem`` out on the item that its key names, or on none."""
     names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
-    condition = re.fullmatch(r"(#\w+) = (:\w+)(?: AND NOT (#\w+) > (:\w+))?", request["ConditionExpression"])
+    condition = re.fullmatch(
+        r"(#\w+) = (:\w+)"
+        r"(?: AND NOT (?P<redrives>#\w+) > (?P<most>:\w+))?"
+        r"(?: AND \(attribute_not_exists\((?P<touched>#\w+)\) OR (?P=touched) < (?P<before>:\w+)\))?",
+        request["ConditionExpression"],
+    )
     assert condition is not None
     if item is None or item.get(names[condition[1]]) != values[condition[2]]:
         raise ConditionError
-    if condition[3] and not _holds(item, f"NOT {names[condition[3]]} >", values[condition[4]]):
+    redrives, touched = condition["redrives"], condition["touched"]
+    if redrives and not _holds(item, f"NOT {names[redrives]} >", values[condition["most"]]):
         raise ConditionError
+    if touched and names[touched] in item:
+        stored, bound = item[names[touched]], values[condition["before"]]
+        # Values of different types do not compare, whatever they are.
+        if set(stored) != set(bound) or not stored["S"] < bound["S"]:
+            raise ConditionError
     parts = re.fullmatch(r"SET (.+?)(?: REMOVE (#\w+))?", request["UpdateExpression"])
     assert parts is not None
     assert "".join(found[0] for found in _ASSIGNMENT.finditer(parts[1])) == parts[1]

@@ -36,7 +36,26 @@ JUNK = st.text(
         '["a"]',
     ]
 )
-EDGES = [0, 1, 100, 101, 1000, 1001, 1023, 1024, 1048576, 1048577, 36500, 36501, 864000, 864000.1, 5.5, 0.5]
+EDGES = [
+    0,
+    1,
+    100,
+    101,
+    1000,
+    1001,
+    1023,
+    1024,
+    1_000_000,
+    1_000_001,
+    1048576,
+    1048577,
+    36500,
+    36501,
+    864000,
+    864000.1,
+    5.5,
+    0.5,
+]
 NUMBERS = (st.integers(-2, 2_000_000) | st.sampled_from(EDGES)).map(str) | st.sampled_from(["05", ".5", "5."])
 NAMES = our.topic_names() | st.sampled_from(["", "a b", "arn:aws:sns:eu-west-1:1:t", "é"])
 LISTS = st.lists(NAMES, max_size=3).map(",".join) | st.lists(NAMES, max_size=3).map(" , ".join)
@@ -71,6 +90,7 @@ VALUES: Mapping[str, st.SearchStrategy[str]] = {
     "OUTBOX_PARK_HELD_AFTER_SECONDS": NUMBERS,
     "OUTBOX_PARK_OLDER_THAN_SECONDS": NUMBERS,
     "OUTBOX_SWEEP_AFTER_SECONDS": NUMBERS,
+    "OUTBOX_SWEEP_LIMIT": NUMBERS,
 }
 BLANKS = st.sampled_from(["", "", "", " ", "\t", "\n", "\u00a0", "\u2003"])
 
@@ -161,6 +181,7 @@ def test_what_is_accepted_is_within_its_rule(name: str, data: st.DataObject) -> 
         return
     assert 1 <= configuration.outbox_max_concurrency <= 1000
     assert 1 <= configuration.outbox_not_dispatched_buckets <= 100
+    assert 1 <= configuration.outbox_sweep_limit <= 1_000_000
     assert configuration.outbox_dispatched_ttl_days is None or configuration.outbox_dispatched_ttl_days >= 1
     older_than = configuration.outbox_park_older_than_seconds
     assert older_than is None or 1 <= older_than <= 315_360_000
@@ -179,6 +200,6 @@ def test_what_is_accepted_is_within_its_rule(name: str, data: st.DataObject) -> 
     if (
         value.strip()
         and name.startswith("OUTBOX_")
-        and name.endswith(("DAYS", "SECONDS", "CONCURRENCY", "BUCKETS"))
+        and name.endswith(("DAYS", "SECONDS", "CONCURRENCY", "BUCKETS", "LIMIT"))
     ):
         assert value.strip().isascii()

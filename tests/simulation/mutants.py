@@ -11,7 +11,8 @@ from unittest import mock
 
 import msgspec
 
-from outbox_sdk.core import entry, mark, outcome, plan, stream
+from outbox_sdk.core import entry, mark, outcome, plan, stream, sweep
+from outbox_sdk.core.backlog import BUCKETS, BucketPage
 from outbox_sdk.core.classification import ErrorClass
 from outbox_sdk.core.lanes import MessageRecord
 from outbox_sdk.core.lookup import Found, Unreadable
@@ -20,9 +21,10 @@ from outbox_sdk.core.message import Poison, Skipped
 from outbox_sdk.core.outcome import BatchReport, Held, Parked
 from outbox_sdk.core.publish import EntryFailed, Failed, Published, Refused, RequestFailed, Settlement
 from outbox_sdk.core.retry import Deadline
-from outbox_sdk.shell import context, dispatch, relay
+from outbox_sdk.shell import context, dispatch, listing, relay
 from outbox_sdk.shell.producer import Outbox
 from outbox_sdk.testing.memory import InMemoryTable
+from outbox_sdk.testing.simulation.services import SimulatedPorts
 
 __all__ = ["MUTANTS", "apply_mutant"]
 
@@ -314,6 +316,19 @@ def poison_reported(stack: ExitStack) -> None:
 
 
 @mutant
+def poison_raises(stack: ExitStack) -> None:
+    """One record that cannot be decoded is an error of the function."""
+
+    def decode(*arguments: Any) -> Any:
+        content = original(*arguments)
+        if isinstance(content, Poison):
+            raise ValueError(content.reason)
+        return content
+
+    original = replace(stack, stream, "decode_item", decode)
+
+
+@mutant
 def held_parks_at_once(stack: ExitStack) -> None:
     """A wrong configuration parks at first sight."""
 
@@ -399,3 +414,42 @@ def tasks_left_behind(stack: ExitStack) -> None:
         task.add_done_callback(kept.discard)
 
     replace(stack, dispatch.Dispatch, "_begin_park", begin_park)
+
+
+# Sweeping
+
+
+@mutant
+def sweep_reads_one_page(stack: ExitStack) -> None:
+    """A bucket of the index has one page."""
+
+    async def list_bucket(self: Any, bucket: str, **options: Any) -> Any:
+        page = await original(self, bucket, **options)
+        return msgspec.structs.replace(page, cursor=None) if isinstance(page, BucketPage) else page
+
+    original = replace(stack, SimulatedPorts, "list_bucket", list_bucket)
+
+
+@mutant
+def sweep_reads_configured_buckets(stack: ExitStack) -> None:
+    """Only the buckets that the configuration names are read: not those of other producers."""
+    replace(stack, listing, "BUCKETS", BUCKETS[:16])
+
+
+@mutant
+def sweep_publishes_past_unread_buckets(stack: ExitStack) -> None:
+    """What could not be listed is left for the next time, and all else is published."""
+    original = listing.Listing.__dict__["_read_page"]
+
+    async def read_page(self: Any, bucket: Any) -> None:
+        await original(self, bucket)
+        self.unread.clear()
+
+    replace(stack, listing.Listing, "_read_page", read_page)
+
+
+@mutant
+def touches_in_any_order(stack: ExitStack) -> None:
+    """An aggregate's items are touched side by side, each by itself."""
+    by_itself = property(lambda self: tuple((item,) for item in reversed(self.items)))
+    replace(stack, sweep.SweepPlan, "aggregates", by_itself)

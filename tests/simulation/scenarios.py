@@ -25,12 +25,16 @@ _CONFIGURATION_CODES = (
 FAULT_CLASSES: dict[str, Rates] = {
     "none": Rates(),
     "throttling": Rates(refused=0.25),
-    "partial failures": Rates(partial=0.3),
+    "partial failures": Rates(partial=0.3, lasting=0.5),
+    "unread keys": Rates(partial=0.5, refused=0.1, lasting=0.5, operations=frozenset({"lookup"})),
+    "failing marks": Rates(partial=0.3, refused=0.2, answer_lost=0.1, operations=frozenset({"mark", "park"})),
     "lost answers": Rates(unreached=0.08, answer_lost=0.12, slow=0.3),
     "kills": Rates(killed=0.35),
     "short of time": Rates(unreached=0.1, answer_lost=0.1, slow=1.0),
     "redelivery": Rates(redelivered=0.3),
     "wrong configuration": Rates(),
+    "given up by Lambda": Rates(refused=0.15, partial=0.1, killed=0.1),
+    "off for a day": Rates(refused=0.1, partial=0.03, unreached=0.02, answer_lost=0.02, killed=0.1),
     "everything": Rates(
         refused=0.06, partial=0.06, unreached=0.03, answer_lost=0.05, killed=0.1, redelivered=0.2
     ),
@@ -54,9 +58,45 @@ def draw_case(seed: int) -> Case:
     fault_class = list(FAULT_CLASSES)[seed % len(FAULT_CLASSES)]
     rates = FAULT_CLASSES[fault_class]
     calm_after = 60.0
-    if fault_class == "wrong configuration":
-        rates, calm_after = _draw_outages(random)
     commits = _draw_commits(random)
+    recheck_after = random.choice((0.0, 5.0, 5.0))
+    attempts = random.choice((1, 2, 4, 4))
+    limits: dict[str, Any] = {}
+    sweeps: dict[str, Any] = {}
+    match fault_class:
+        case "unread keys":
+            # Everything is looked up, and much of it waits for each other.
+            recheck_after = 0.0
+            commits = _draw_commits(random, crowded=True)
+        case "wrong configuration":
+            rates, calm_after = _draw_outages(random)
+        case "given up by Lambda":
+            limits = random.choice(
+                ({"max_retry_attempts": 0}, {"max_retry_attempts": 2}, {"max_record_age": 60.0})
+            )
+            sweeps = {"sweeps": (20.0, 40.0, 70.0), "sweep_after": random.choice((5.0, 30.0))}
+        case "off for a day":
+            # Messages are committed at the start and shortly before the end, when half of the stream is gone.
+            late = 105_000.0
+            commits += tuple(
+                msgspec.structs.replace(commit, at=late + commit.at, transaction=100 + commit.transaction)
+                for commit in _draw_commits(random, first_version=1_000)
+            )
+            limits = {"disabled": ((0.0, 108_000.0),)}
+            attempts = random.choice((1, 2))
+            publishes = random.random() < 0.5
+            sweeps = {
+                # Published until nothing old is left, before the relay is switched on; or touched afterwards.
+                "sweeps": tuple(map(float, range(107_000, 108_000, 100)))
+                if publishes
+                else (108_100.0, 112_000.0),
+                "sweep_after": random.choice((600.0, 3_600.0)),
+                "sweep_publishes": publishes,
+                "sweep_limit": random.choice((20, 1_000)),
+            }
+            calm_after = 107_500.0 if publishes else 110_000.0
+        case _:
+            pass
     scenario = Scenario(
         commits=commits,
         mapping=Mapping(
@@ -64,14 +104,18 @@ def draw_case(seed: int) -> Case:
             parallelization_factor=random.choice((1, 1, 1, 3)),
             bisect=random.random() < 0.7,
             filtered=random.random() < 0.7,
+            **limits,
         ),
         relaying=Relaying(
             strategy=random.choice(("batch", "batch", "single", "delete")),
-            recheck_after=random.choice((0.0, 5.0, 5.0)),
+            recheck_after=recheck_after,
             park_held_after=random.choice((600.0, 3600.0)),
             timeout=random.choice((3.0, 6.0)) if fault_class == "short of time" else 30.0,
             max_concurrency=random.choice((1, 4, 32)),
+            attempts=attempts,
+            **sweeps,
         ),
+        index_lag=random.choice((0.0, 10.0)),
         shards=random.choice((1, 1, 2, 3)),
         splits=tuple(sorted(random.uniform(0, 40) for _ in range(random.choice((0, 0, 1, 2))))),
         # A moment after a commit, when its message may be on its way.
@@ -88,20 +132,23 @@ def draw_case(seed: int) -> Case:
     return Case(seed, fault_class, scenario, rates, design)
 
 
-def _draw_commits(random: Random) -> tuple[Commit, ...]:
+def _draw_commits(random: Random, *, first_version: int = 1, crowded: bool = False) -> tuple[Commit, ...]:
+    """Draw what is committed; ``crowded`` is all at once, and of one aggregate."""
     commits: list[Commit] = []
     poison_share = random.choice((0.0, 0.0, 0.1, 0.2))
-    aggregates = random.choice((1, 3, 6))
-    topics = random.choice((_TOPICS, _TOPICS[1:], _TOPICS[:1]))
+    foreign_share = random.choice((0.0, 0.0, 0.3))
+    aggregates = 1 if crowded else random.choice((1, 2, 3, 6))
+    topics = _TOPICS[1:] if crowded else random.choice((_TOPICS, _TOPICS[1:], _TOPICS[:1]))
     numbered = random.random() < 0.3
     versions: dict[str, int] = {}
+    pace = 0.0 if crowded else random.choice((0.0, 1.0, 1.0))  # all at once, or over up to a minute
     at = 0.0
     for transaction in range(random.choice((4, 8, 16))):
-        at += random.choice((0.0, 0.0, 0.1, 3.0))
+        at += pace * random.choice((0.0, 0.0, 0.1, 3.0))
         # Together with a sequence only: without one, a transaction's own order is nobody's to promise.
         for _ in range(random.choice((1, 1, 2, 3))):
             aggregate = f"a{random.randrange(aggregates)}"
-            versions[aggregate] = versions.get(aggregate, 0) + 1
+            versions[aggregate] = versions.get(aggregate, first_version - 1) + 1
             commits.append(
                 Commit(
                     at=at,
@@ -110,6 +157,7 @@ def _draw_commits(random: Random) -> tuple[Commit, ...]:
                     topic=random.choice(topics),
                     kind=random.choice(_POISON) if random.random() < poison_share else "good",
                     sequence=versions[aggregate] if numbered else None,
+                    foreign=random.random() < foreign_share,
                 )
             )
     return tuple(commits)

@@ -12,6 +12,7 @@ from outbox_sdk.cli import app
 from outbox_sdk.core.configuration import VARIABLES, parse_environment
 from outbox_sdk.core.entry import TopicLimits
 from outbox_sdk.core.table import TableDesign
+from outbox_sdk.testing.simulation import INVARIANTS
 from tests.support.documents import ROOT, code_blocks, readme_namespace
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -83,6 +84,21 @@ def test_the_table_page_names_every_attribute_of_the_design() -> None:
     names = [getattr(design, field) for field in design.__struct_fields__ if field != "keyed_by"]
 
     assert not [name for name in names if f"`{name}`" not in page]
+
+
+def test_the_page_of_guarantees_names_tests_and_invariants_that_are_there() -> None:
+    page = (ROOT / "docs" / "guarantees.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", page)
+    simulated = [
+        name for text in re.findall(r"simulated: ([^;|]*)", page) for name in re.findall(r"`([^`]+)`", text)
+    ]
+
+    assert len(named) >= 10
+    for path, test in named:
+        assert re.search(rf"^(async )?def {test}\(", (ROOT / path).read_text(), re.MULTILINE), (path, test)
+    assert set(simulated) <= set(INVARIANTS)
+    # One belongs to the requests, of which no promise is made to users.
+    assert set(INVARIANTS) - set(simulated) == {"illegal request"}
 
 
 def table_rows(path: Path, start: str) -> list[list[str]]:

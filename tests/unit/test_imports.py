@@ -82,20 +82,25 @@ def test_what_a_producer_uses_loads_no_aws_sdk(name: str) -> None:
     assert loaded(run(f"from outbox_sdk import {name}"), *HEAVY) == set()
 
 
-def test_the_handler_loads_no_pydantic_and_no_boto3() -> None:
+HANDLERS = pytest.mark.parametrize("handler", ["outbox_sdk.lambda_handler", "outbox_sdk.sweeper_handler"])
+
+
+@HANDLERS
+def test_a_handler_loads_no_pydantic_and_no_boto3(handler: str) -> None:
     """Both would be paid for at every cold start."""
-    answer = run("import outbox_sdk.lambda_handler")
+    answer = run(f"import {handler}")
     heavy = ("boto3", "pydantic", "pydantic_settings", "ministack", "rich", "typer")
     assert loaded(answer, *heavy) == set()
     assert loaded(answer, "aiobotocore") == {"aiobotocore"}  # the check above sees what is loaded
 
 
-def test_importing_the_handler_reads_no_setting() -> None:
+@HANDLERS
+def test_importing_a_handler_reads_no_setting(handler: str) -> None:
     """Settings are read at the first invocation: an error names itself there, and a snapshot holds none.
 
     Libraries look for switches of their own (`POWERTOOLS_DEBUG`, `AWS_EXECUTION_ENV`), which is theirs.
     """
-    answer = run("import outbox_sdk.lambda_handler")
+    answer = run(f"import {handler}")
     names = {name for name, _ in answer["read"]}
     assert names.isdisjoint(name for variable in VARIABLES for name in variable.names)
     assert not {

@@ -16,6 +16,7 @@ from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AccountId, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
 from outbox_sdk.core.routing import is_topic_name
+from outbox_sdk.core.sweep_report import MAX_SWEEP_LIMIT
 
 __all__ = [
     "VARIABLES",
@@ -53,6 +54,7 @@ class RelayConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     outbox_park_held_after_seconds: float = 3600.0
     outbox_park_older_than_seconds: float | None = None
     outbox_sweep_after_seconds: float = 3600.0
+    outbox_sweep_limit: int = 1_000
 
 
 class Variable(msgspec.Struct, frozen=True):
@@ -169,6 +171,7 @@ VARIABLES: tuple[Variable, ...] = (
         _number(1, 315_360_000, float),
     ),
     Variable("outbox_sweep_after_seconds", ("OUTBOX_SWEEP_AFTER_SECONDS",), _seconds),
+    Variable("outbox_sweep_limit", ("OUTBOX_SWEEP_LIMIT",), _number(1, MAX_SWEEP_LIMIT, int)),
 )
 """Every variable, once. An empty variable is the same as none; blanks around a value do not count."""
 

@@ -28,7 +28,8 @@ class ConfigurationError(OutboxError):
 class InvalidEventError(OutboxError):
     """What arrived is not an event of a DynamoDB stream, or its records cannot be named.
 
-    Raised before anything is published, so that Lambda brings the whole batch again.
+    Raised before anything is published, so that Lambda brings the whole batch again. The sweeper raises it
+    for an event that asks for what there is not.
     """
 
 

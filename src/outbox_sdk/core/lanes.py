@@ -18,12 +18,13 @@ Lane = tuple["MessageRecord", ...]
 class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
     """An entry and the record that brought it.
 
-    ``position`` orders it in its lane; ``sequence_number`` is the record whose image the entry shows.
+    ``position`` orders it in its lane; ``sequence_number`` is the record whose image the entry shows,
+    ``None`` where a sweep has read the item from the table.
     """
 
     entry: Entry
     position: int
-    sequence_number: SequenceNumber
+    sequence_number: SequenceNumber | None
     creation: float | None
 
     @property

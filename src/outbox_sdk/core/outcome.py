@@ -25,6 +25,7 @@ __all__ = [
     "Unparked",
     "encode_response",
     "is_reported",
+    "outcome_name",
 ]
 
 
@@ -132,7 +133,7 @@ class BatchReport(msgspec.Struct, frozen=True):
 
     def counts(self) -> dict[str, int]:
         """Count outcomes by name, in snake case: ``{"dispatched": 97, "parked": 3}``."""
-        names = Counter(_snake(type(report.outcome).__name__) for report in self.records)
+        names = Counter(outcome_name(report.outcome) for report in self.records)
         return dict(sorted(names.items()))
 
     def skips(self) -> dict[str, int]:
@@ -197,5 +198,11 @@ def encode_response(outcomes: Iterable[tuple[SequenceNumber, Outcome]]) -> Batch
     return {"batchItemFailures": [{"itemIdentifier": number} for number in sorted(reported, key=int)]}
 
 
-def _snake(name: str) -> str:
+def outcome_name(outcome: Outcome) -> str:
+    """Name an outcome in snake case.
+
+    >>> outcome_name(PublishedOnly())
+    'published_only'
+    """
+    name = type(outcome).__name__
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

@@ -27,27 +27,28 @@ _jitter = SystemRandom().random
 class PublishedMemo:
     """A bounded memory of records whose messages this process has published.
 
-    Only an optimisation: a fresh process has none, and publishes once more what it cannot know of.
+    Only an optimisation: a fresh process has none, and publishes once more what it cannot know of. What a
+    sweep publishes has no record, so each sweep has a memory of its own.
     """
 
     def __init__(self, capacity: int = 10_000) -> None:
         self._capacity = capacity
-        self._records: OrderedDict[tuple[ItemKey, SequenceNumber], None] = OrderedDict()
+        self._records: OrderedDict[tuple[ItemKey, SequenceNumber | None], None] = OrderedDict()
         self._lock = Lock()
 
-    def add(self, key: ItemKey, sequence_number: SequenceNumber) -> None:
+    def add(self, key: ItemKey, sequence_number: SequenceNumber | None) -> None:
         """Remember a record; the oldest is forgotten when the memory is full."""
         with self._lock:
             self._records[key, sequence_number] = None
             if len(self._records) > self._capacity:
                 self._records.popitem(last=False)
 
-    def discard(self, key: ItemKey, sequence_number: SequenceNumber) -> None:
+    def discard(self, key: ItemKey, sequence_number: SequenceNumber | None) -> None:
         """Forget a record, known or not."""
         with self._lock:
             self._records.pop((key, sequence_number), None)
 
-    def contains(self, key: ItemKey, sequence_number: SequenceNumber) -> bool:
+    def contains(self, key: ItemKey, sequence_number: SequenceNumber | None) -> bool:
         """Tell whether a record is remembered."""
         with self._lock:
             return (key, sequence_number) in self._records
@@ -113,6 +114,8 @@ class RelayContext:
     recheck_after: float = 5.0
     park_held_after: float = 3600.0
     park_older_than: float | None = None
+    sweep_after: float = 3600.0
+    sweep_limit: int = 1_000
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     now: Callable[[], float] = time
     jitter: Callable[[], float] = _jitter

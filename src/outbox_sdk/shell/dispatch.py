@@ -61,7 +61,7 @@ class Dispatch:
         self._outcomes: dict[ItemKey, Outcome] = {}
         self._lanes: dict[ItemKey, deque[MessageRecord]] = {}
         self._records: dict[ItemKey, MessageRecord] = {}
-        self._numbers: dict[ItemKey, SequenceNumber] = {}
+        self._numbers: dict[ItemKey, SequenceNumber | None] = {}
         self._unmarked: list[OutboxMessage] = []
         self._publishing = 0
         self._linger: asyncio.Task[None] | None = None

@@ -1,4 +1,4 @@
-"""What the relay needs of the world: four calls. Each answers with values; raising is for bugs of ours.
+"""What the relay needs of the world: few calls. Each answers with values; raising is for bugs of ours.
 
 An exception of AWS inside a port becomes a result, because one raised among concurrent calls would cancel
 others that AWS may have accepted already.
@@ -7,12 +7,13 @@ others that AWS may have accepted already.
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from outbox_sdk.core.identifiers import ItemKey
-from outbox_sdk.core.lookup import LookupResult
+from outbox_sdk.core.backlog import BucketPage, FetchResult, Touch, TouchResult
+from outbox_sdk.core.identifiers import Item, ItemKey
+from outbox_sdk.core.lookup import LookupResult, Unreadable
 from outbox_sdk.core.mark import Mark, MarkResult, Park
 from outbox_sdk.core.publish import PublishRequest, PublishResponse
 
-__all__ = ["Marker", "Publisher", "Table"]
+__all__ = ["Backlog", "Marker", "Publisher", "Table"]
 
 
 class Publisher(Protocol):
@@ -50,4 +51,20 @@ class Table(Protocol):
 
     async def park(self, park: Park, *, now: str) -> MarkResult:
         """Set one item aside; ``now`` is the instant as text."""
+        ...
+
+
+class Backlog(Protocol):
+    """Finds what is outstanding, whatever the stream still holds, and touches it."""
+
+    async def list_bucket(self, bucket: str, *, cursor: Item | None, limit: int) -> BucketPage | Unreadable:
+        """Read one page of at most ``limit`` items of the index, eventually consistent."""
+        ...
+
+    async def fetch(self, keys: Sequence[ItemKey], *, whole: bool) -> Mapping[ItemKey, FetchResult]:
+        """Make one consistent read of at most 100 items, whole or as little as a plan needs."""
+        ...
+
+    async def touch(self, touch: Touch) -> TouchResult:
+        """Change one item so that the stream brings it again."""
         ...

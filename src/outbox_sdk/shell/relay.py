@@ -15,6 +15,7 @@ from outbox_sdk.core.plan import Intake, Wrapping, plan_batch, plan_intake, plan
 from outbox_sdk.core.retry import Deadline, plan_deadline
 from outbox_sdk.core.routing import Routing, parse_function_arn
 from outbox_sdk.core.stream import Record, decode_event, decode_event_json
+from outbox_sdk.core.sweep_report import SweepReport
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.aws import (
     AwsAccess,
@@ -26,6 +27,7 @@ from outbox_sdk.shell.aws import (
     partition_of,
     translate_error,
 )
+from outbox_sdk.shell.backlog import DynamoDbBacklog
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.dispatch import Dispatch
 from outbox_sdk.shell.dynamodb import DynamoDbTable, create_marker
@@ -33,6 +35,7 @@ from outbox_sdk.shell.lookups import lookup_all
 from outbox_sdk.shell.pace import Pace
 from outbox_sdk.shell.sns import SnsPublisher
 from outbox_sdk.shell.streams import follow_stream
+from outbox_sdk.shell.sweeper import sweep
 
 __all__ = ["Relay", "create_context", "open_relay", "relay_batch"]
 
@@ -134,6 +137,28 @@ class Relay:
     async def relay_batch(self, event: object, *, remaining_seconds: float | None = None) -> BatchReport:
         """Relay one batch; see :func:`relay_batch` for what it takes, gives and raises."""
         return await relay_batch(self.context, event, remaining_seconds=remaining_seconds)
+
+    async def sweep(
+        self,
+        *,
+        sweep_after: float | None = None,
+        limit: int | None = None,
+        publish: bool = False,
+        remaining_seconds: float | None = None,
+    ) -> SweepReport:
+        """Take up again what has been outstanding for too long; by default as the configuration says.
+
+        See :func:`~outbox_sdk.shell.sweeper.sweep` for what is done, promised and raised.
+        """
+        context = self.context
+        return await sweep(
+            context,
+            DynamoDbBacklog(self._clients.dynamodb, context.table_name, context.design),
+            sweep_after=context.sweep_after if sweep_after is None else sweep_after,
+            limit=context.sweep_limit if limit is None else limit,
+            remaining_seconds=remaining_seconds,
+            publish=publish,
+        )
 
     async def follow(
         self,
@@ -270,4 +295,6 @@ def create_context(
         recheck_after=configuration.outbox_recheck_after_seconds,
         park_held_after=configuration.outbox_park_held_after_seconds,
         park_older_than=configuration.outbox_park_older_than_seconds,
+        sweep_after=configuration.outbox_sweep_after_seconds,
+        sweep_limit=configuration.outbox_sweep_limit,
     )

@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     outbox_park_held_after_seconds: float = _default("outbox_park_held_after_seconds")
     outbox_park_older_than_seconds: float | None = _default("outbox_park_older_than_seconds")
     outbox_sweep_after_seconds: float = _default("outbox_sweep_after_seconds")
+    outbox_sweep_limit: int = _default("outbox_sweep_limit")
 
     @classmethod
     def settings_customise_sources(

@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from outbox_sdk.core.backlog import (
+    BucketPage,
+    Fetched,
+    FetchResult,
+    Sighting,
+    Touch,
+    Touched,
+    TouchResult,
+    Untouched,
+)
 from outbox_sdk.core.entry import Entry, TopicLimits
 from outbox_sdk.core.envelope import EnvelopeKind
 from outbox_sdk.core.errors import InvalidMessageError
-from outbox_sdk.core.identifiers import AccountId, ItemKey, Region, TableName
+from outbox_sdk.core.identifiers import AccountId, Item, ItemKey, Region, TableName
 from outbox_sdk.core.items import is_outstanding, redrive_count_of
-from outbox_sdk.core.lookup import Found, LookupResult, Missing
+from outbox_sdk.core.lookup import Found, LookupResult, Missing, Unreadable
 from outbox_sdk.core.mark import Mark, Marked, MarkResult, Park
 from outbox_sdk.core.outcome import BatchReport
 from outbox_sdk.core.plan import Wrapping
@@ -101,7 +111,7 @@ class InMemoryTopics:
 class InMemoryTable:
     """An outbox table that holds items and the records of its stream.
 
-    It is the relay's table and its marker. ``deletes`` makes it mark by deleting.
+    It is the relay's table, its marker and its backlog. ``deletes`` makes it mark by deleting.
     """
 
     request_size = 25
@@ -169,6 +179,50 @@ class InMemoryTable:
         }
         self._write(park.key, {design.created_at: {"S": now}, **item, **parked})
         return Marked()
+
+    async def list_bucket(self, bucket: str, *, cursor: Item | None, limit: int) -> BucketPage | Unreadable:
+        """Read a page of what an index on marker and creation time would hold."""
+        design = self.design
+        names = (design.not_dispatched, design.created_at)
+        held = sorted(
+            (item[design.created_at]["S"], key.parts)
+            for key, item in self.items.items()
+            # An item is in the index only if both keys of the index are there, as text.
+            if all(list(item.get(name, ())) == ["S"] for name in names)
+            and item[design.not_dispatched]["S"] == bucket
+        )
+        if cursor is not None:
+            behind = (cursor[design.created_at]["S"], self.key_of(cursor).parts)
+            held = [place for place in held if place > behind]
+        page = tuple(Sighting(ItemKey(parts), created_at) for created_at, parts in held[:limit])
+        if len(held) < limit:
+            return BucketPage(page)
+        last = page[-1]
+        place = {design.not_dispatched: {"S": bucket}, design.created_at: {"S": last.created_at}}
+        return BucketPage(page, {**last.key.to_item(), **place})
+
+    async def fetch(self, keys: Sequence[ItemKey], *, whole: bool) -> Mapping[ItemKey, FetchResult]:
+        """Read items, whole or what of them a plan needs."""
+        design = self.design
+        asked = {design.partition_key, design.sort_key, design.not_dispatched, design.aggregate_id}
+        asked |= {design.created_at, design.sequence, design.touched_at}
+        return {
+            key: Fetched({name: value for name, value in self.items[key].items() if whole or name in asked})
+            if key in self.items
+            else Missing()
+            for key in keys
+        }
+
+    async def touch(self, touch: Touch) -> TouchResult:
+        """Touch an item that still carries its marker and was not touched lately."""
+        design, item = self.design, self.items.get(touch.key)
+        if item is None or item.get(design.not_dispatched) != touch.marker:
+            return Untouched()
+        touched = item.get(design.touched_at)
+        if touched is not None and not (list(touched) == ["S"] and touched["S"] < touch.unless_since):
+            return Untouched()
+        self._write(touch.key, {**item, design.touched_at: {"S": touch.now}})
+        return Touched()
 
     def _write(self, key: ItemKey, item: dict[str, Any] | None) -> None:
         old = self.items.get(key)

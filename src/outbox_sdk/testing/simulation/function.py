@@ -1,58 +1,108 @@
-"""The Lambda function of a simulation: the real relay in sandboxes that are reused, time out and die."""
+"""The Lambda functions of a simulation: the real code in sandboxes that are reused, time out and die."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from outbox_sdk.core.outcome import BatchReport
-from outbox_sdk.core.report import describe_batch, describe_records
+from outbox_sdk.core.report import LogLine, describe_batch, describe_records
+from outbox_sdk.core.sweep_report import SweepReport, describe_sweep, describe_troubles
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.relay import relay_batch
+from outbox_sdk.shell.sweeper import sweep
 from outbox_sdk.testing.simulation.ledger import Invocation, Ledger
 from outbox_sdk.testing.simulation.sandbox import Killed, Sandbox
-from outbox_sdk.testing.simulation.scenario import FaultPlan
+from outbox_sdk.testing.simulation.scenario import FaultPlan, Relaying
 from outbox_sdk.testing.simulation.services import SimulatedPorts
 
-__all__ = ["SimulatedFunction"]
+__all__ = ["Process", "SimulatedFunction"]
+
+_T = TypeVar("_T")
+
+
+class Process(NamedTuple):
+    """A sandbox and what lives in it."""
+
+    sandbox: Sandbox
+    context: RelayContext
+    ports: SimulatedPorts
 
 
 class SimulatedFunction:
-    """Runs the relay's ``relay_batch`` for each batch, in a warm sandbox if one is idle."""
+    """Runs the relay for each batch, or the sweeper, in a warm sandbox if one is idle.
+
+    ``steps`` counts the awaits at which its processes were resumed.
+    """
 
     def __init__(
         self,
-        create: Callable[[Sandbox], tuple[RelayContext, SimulatedPorts]],
+        name: str,
+        create: Callable[[Sandbox], Process],
         *,
+        relaying: Relaying,
         plan: FaultPlan,
         ledger: Ledger,
-        timeout: float,
     ) -> None:
+        self._name = name
         self._create = create
+        self._relaying = relaying
         self._plan = plan
         self._ledger = ledger
-        self._timeout = timeout
-        self._idle: list[tuple[Sandbox, RelayContext, SimulatedPorts]] = []
+        self._idle: list[Process] = []
         self._sandboxes = 0
         self._invocations = 0
         self.steps = 0
 
     async def invoke(self, batch: Sequence[Mapping[str, Any]]) -> Any:
-        """Run one batch; give the handler's response, or ``None`` for an error of the function."""
+        """Relay one batch; give the handler's response, or ``None`` for an error of the function."""
+        report = await self._run(
+            batch,
+            lambda process: relay_batch(
+                process.context, {"Records": batch}, remaining_seconds=self._relaying.timeout
+            ),
+        )
+        return None if report is None else self._answer(batch, report)
+
+    async def sweep(self) -> SweepReport | None:
+        """Sweep once; ``None`` where the process ended before it was done."""
+        relaying = self._relaying
+        report = await self._run(
+            (),
+            lambda process: sweep(
+                process.context,
+                process.ports,
+                sweep_after=relaying.sweep_after,
+                limit=relaying.sweep_limit,
+                remaining_seconds=relaying.timeout,
+                publish=relaying.sweep_publishes,
+            ),
+        )
+        if report is not None:
+            self._log((*describe_troubles(report), describe_sweep(report)))
+            self._ledger.note(
+                "swept: found %d, touched %d, %s", report.found, report.touched, dict(report.outcomes)
+            )
+        return report
+
+    async def _run(
+        self,
+        records: Sequence[Mapping[str, Any]],
+        work: Callable[[Process], Coroutine[Any, Any, _T]],
+    ) -> _T | None:
         if not self._idle:
             self._sandboxes += 1
-            sandbox = Sandbox(f"sandbox-{self._sandboxes}")
-            self._idle.append((sandbox, *self._create(sandbox)))
-        sandbox, context, ports = self._idle.pop()
-        ledger = self._ledger
+            self._idle.append(self._create(Sandbox(f"{self._name}-{self._sandboxes}")))
+        process = self._idle.pop()
+        sandbox, ledger = process.sandbox, self._ledger
         self._invocations += 1
-        invocation = ports.invocation = Invocation(self._invocations, sandbox.name, ledger.now)
-        ledger.note("%s: invocation %d with %d records", sandbox.name, self._invocations, len(batch))
-        ledger.begin(invocation, batch)
+        invocation = process.ports.invocation = Invocation(self._invocations, sandbox.name, ledger.now)
+        ledger.note("%s: invocation %d with %d records", sandbox.name, self._invocations, len(records))
+        ledger.begin(invocation, records)
         before = sandbox.steps
         try:
             outcome = await sandbox.run(
-                lambda: relay_batch(context, {"Records": batch}, remaining_seconds=self._timeout),
-                seconds=self._timeout,
+                lambda: work(process),
+                seconds=self._relaying.timeout,
                 kill_at=self._plan.kill_at(ledger.now),
             )
         except Exception as error:
@@ -66,10 +116,10 @@ class SimulatedFunction:
         if isinstance(outcome, Killed):
             ledger.note("%s ended: %s", sandbox.name, outcome.reason)
             if outcome.reason == "timeout":
-                ledger.violate("overtime", f"{sandbox.name} had {self._timeout:g} s")
+                ledger.violate("overtime", f"{sandbox.name} had {self._relaying.timeout:g} s")
             return None
-        self._idle.append((sandbox, context, ports))
-        return self._answer(batch, outcome)
+        self._idle.append(process)
+        return outcome
 
     def _answer(self, batch: Sequence[Mapping[str, Any]], report: BatchReport) -> Any:
         ledger = self._ledger
@@ -77,9 +127,12 @@ class SimulatedFunction:
         ledger.answered(batch, response)
         if ledger.violations:
             return None
-        for line in (*describe_records(report), describe_batch(report)):
-            ledger.logged(f"{line.event} {json.dumps(line.fields, default=repr)}")
+        self._log((*describe_records(report), describe_batch(report)))
         if ledger.trace is not None:
             counts = ", ".join(f"{count} {name}" for name, count in report.counts().items())
             ledger.note("answer: %s; reported %d", counts, len(response["batchItemFailures"]))
         return response
+
+    def _log(self, lines: Iterable[LogLine]) -> None:
+        for line in lines:
+            self._ledger.logged(f"{line.event} {json.dumps(line.fields, default=repr)}")

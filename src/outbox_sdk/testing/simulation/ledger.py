@@ -62,6 +62,7 @@ class Invocation:
         self.ended: float | None = None
         self.keys: set[ItemKey] = set()
         self.accepted: set[ItemKey] = set()
+        self.touched: dict[str, int] = {}
 
 
 class Acceptance:
@@ -174,6 +175,15 @@ class Ledger:
         if code == reason or since is None or self.now - since < after:
             self.violate("innocent", f"{tracked.name} is parked with {reason}")
 
+    def touched(self, key: ItemKey, invocation: Invocation) -> None:
+        """The sweeper touched an item: one run touches an aggregate's items in their order."""
+        tracked = self.messages[key]
+        self.note("%s touched", tracked.name)
+        commit = tracked.commit
+        if invocation.touched.get(commit.aggregate, 0) > commit.transaction:
+            self.violate("overtaken", f"{tracked.name} is touched behind a younger one")
+        invocation.touched[commit.aggregate] = commit.transaction
+
     def refused(self, topic: str, code: str) -> None:
         """A topic answered a whole request, or some of its entries, with a code."""
         self.refusals.setdefault((topic, code), self.now)
@@ -229,11 +239,13 @@ class Ledger:
 
     def _check_order(self, tracked: Tracked, invocation: Invocation) -> None:
         commit = tracked.commit
-        if not commit.topic.endswith(".fifo") or not self._keeps_order or tracked.left_stream:
+        # What has left the stream keeps its order only where it is published from the table.
+        touching = not self.scenario.relaying.sweep_publishes
+        if not commit.topic.endswith(".fifo") or not self._keeps_order or (tracked.left_stream and touching):
             return
         for other in self._lanes[commit.topic, commit.aggregate]:
             waits = other.good and not (other.acceptances or other.parks or other.removed)
-            if not waits or other.left_stream:
+            if not waits or (other.left_stream and touching):
                 continue
             numbers = (other.commit.sequence, commit.sequence)
             # One transaction's own order is kept inside a batch, and by the producer's numbers only.

@@ -38,6 +38,7 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 
     ``slow`` is the share of lost requests and answers that are noticed only when the client's patience ends.
     ``lasting`` is the share of faults that last for several calls of the kind, so that retries are used up.
+    ``operations`` are the calls that may fail, all by default.
     """
 
     refused: float = 0.0
@@ -49,6 +50,7 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     killed: float = 0.0
     redelivered: float = 0.0
     outages: tuple[Outage, ...] = ()
+    operations: frozenset[Operation] | None = None
 
 
 class SeededFaults:
@@ -66,7 +68,7 @@ class SeededFaults:
         for outage in rates.outages:
             if outage.target == target and outage.start <= now < outage.end:
                 return Fault("refused", outage.code, outage.status)
-        if now >= self._calm_after:
+        if now >= self._calm_after or (rates.operations and operation not in rates.operations):
             return CALM
         kind, share, calls = self._lasting.get((operation, target), ("", 0.0, 0))
         if calls:

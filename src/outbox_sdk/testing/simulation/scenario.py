@@ -83,7 +83,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """One message that a producer commits at ``at`` seconds, with all others of the same ``transaction``.
 
     ``kind`` is ``good``; ``refused`` (SNS answers the whole request with a 400 for its sake), ``rejected``
-    (SNS fails just this entry); or poison: ``no_topic``, ``empty``, ``not_allowed``, ``too_big``.
+    (SNS fails just this entry); or poison: ``no_topic``, ``empty``, ``not_allowed``, ``too_big``. ``foreign``
+    is written by another producer, with the marker ``x``.
     """
 
     at: float
@@ -92,6 +93,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     topic: str
     kind: Literal["good", "refused", "rejected", "no_topic", "empty", "not_allowed", "too_big"] = "good"
     sequence: int | None = None
+    foreign: bool = False
 
 
 class Mapping(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,15 +112,21 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Relaying(msgspec.Struct, frozen=True, kw_only=True):
-    """How the relay and the sweeper are deployed; times in seconds. ``None`` switches something off."""
+    """How the relay and the sweeper are deployed; times in seconds. ``None`` switches something off.
+
+    ``attempts`` is how often the relay tries one request before it reports. ``sweeps`` are times at which the
+    sweeper runs; with any, it also runs at the end, for as long as something is outstanding.
+    """
 
     strategy: MarkStrategy | None = "batch"
     recheck_after: float = 5.0
     park_held_after: float = 3600.0
     timeout: float = 30.0
     max_concurrency: int = 4
-    sweep_every: float | None = None
+    attempts: int = 4
+    sweeps: tuple[float, ...] = ()
     sweep_after: float = 3600.0
+    sweep_limit: int = 1_000
     sweep_publishes: bool = False
 
 

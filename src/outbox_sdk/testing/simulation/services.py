@@ -1,10 +1,12 @@
 """The services of a simulation and the way to them: the relay's ports, with latency and faults."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import math
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from outbox_sdk.core.identifiers import ItemKey
+from outbox_sdk.core.backlog import BucketPage, FetchResult, Touch, Touched, TouchResult
+from outbox_sdk.core.identifiers import Item, ItemKey
 from outbox_sdk.core.lookup import LookupResult, Unreadable
 from outbox_sdk.core.mark import Mark, Marked, MarkResult, Park, Unwritten
 from outbox_sdk.core.publish import (
@@ -33,13 +35,37 @@ class SimulatedTable(InMemoryTable):
     """The double of the table, with a stream of several shards and an index that lags behind."""
 
     def __init__(
-        self, design: TableDesign, stream: SimulatedStream, ledger: Ledger, *, deletes: bool
+        self,
+        design: TableDesign,
+        stream: SimulatedStream,
+        ledger: Ledger,
+        *,
+        deletes: bool,
+        index_lag: float = 0.0,
     ) -> None:
         super().__init__(design, deletes=deletes)
         self._stream = stream
         self._ledger = ledger
         ledger.items = self.items
         self.changed = asyncio.Event()
+        self._index_lag = index_lag
+        self._index = InMemoryTable(design)
+        self._index_at = -math.inf
+        self._buckets: frozenset[str] = frozenset()
+
+    async def list_bucket(self, bucket: str, *, cursor: Item | None, limit: int) -> BucketPage | Unreadable:
+        """Read a page of the index as it was some time ago."""
+        if not self.holds(bucket):
+            return BucketPage(())
+        return await self._index.list_bucket(bucket, cursor=cursor, limit=limit)
+
+    def holds(self, bucket: str) -> bool:
+        """Tell whether the index had anything in a bucket some time ago."""
+        if self._ledger.now > self._index_at + self._index_lag:
+            self._index.items, self._index_at = dict(self.items), self._ledger.now
+            markers = (item.get(self.design.not_dispatched, {}) for item in self.items.values())
+            self._buckets = frozenset(marker.get("S", "") for marker in markers)
+        return bucket in self._buckets
 
     def _emit(self, key: ItemKey, new: dict[str, Any] | None, old: dict[str, Any] | None) -> None:
         self._ledger.written(key, new)
@@ -75,6 +101,11 @@ class SimulatedPorts:
         self._topics = topics
         self._plan = plan
         self._ledger = ledger
+
+    @property
+    def _running(self) -> Invocation:
+        assert self.invocation is not None  # noqa: S101 - set before anything runs
+        return self.invocation
 
     async def _call(
         self, operation: Operation, target: str, size: int, work: Callable[[Fault], _T]
@@ -137,8 +168,7 @@ class SimulatedPorts:
     def _accept(
         self, request: PublishRequest, topic: str, fault: Fault, accepted: dict[int, Acceptance]
     ) -> PublishResponse:
-        ledger, invocation = self._ledger, self.invocation
-        assert invocation is not None  # noqa: S101 - set before the relay runs
+        ledger, invocation = self._ledger, self._running
         ledger.publishing(request, TOPIC_MAX_BYTES)
         kinds = [ledger.messages[entry.message.key].commit.kind for entry in request.entries]
         if "refused" in kinds:
@@ -203,12 +233,51 @@ class SimulatedPorts:
             if not 1 <= len(set(keys)) == len(keys) <= 100:
                 self._ledger.violate("illegal request", f"{len(keys)} keys in one read")
             results = dict(_finish(self._table.lookup(keys)))
-            for position in fault.positions if fault.kind == "partial" else ():
-                results[keys[position]] = Unreadable(fault.code)
+            results.update((key, Unreadable(fault.code)) for key in _hit(keys, fault))
             return results
 
         answer = await self._call("lookup", "table", len(keys), work)
         return dict.fromkeys(keys, Unreadable(answer.code)) if isinstance(answer, Fault) else answer
+
+    async def list_bucket(self, bucket: str, *, cursor: Item | None, limit: int) -> BucketPage | Unreadable:
+        """Read the index, in pages of one item."""
+
+        def work(_: Fault) -> BucketPage | Unreadable:
+            return _finish(self._table.list_bucket(bucket, cursor=cursor, limit=1))
+
+        if not self._table.holds(bucket):
+            return BucketPage(())  # at once and without a fault: there are ninety of them in every sweep
+        answer = await self._call("query", "table", 1, work)
+        return Unreadable(answer.code) if isinstance(answer, Fault) else answer
+
+    async def fetch(self, keys: Sequence[ItemKey], *, whole: bool) -> Mapping[ItemKey, FetchResult]:
+        """Read items; keys may be left unprocessed."""
+
+        def work(fault: Fault) -> Mapping[ItemKey, FetchResult]:
+            results = dict(_finish(self._table.fetch(keys, whole=whole)))
+            results.update((key, Unreadable(fault.code)) for key in _hit(keys, fault))
+            return results
+
+        answer = await self._call("fetch", "table", len(keys), work)
+        return dict.fromkeys(keys, Unreadable(answer.code)) if isinstance(answer, Fault) else answer
+
+    async def touch(self, touch: Touch) -> TouchResult:
+        """Touch one item."""
+
+        def work(_: Fault) -> TouchResult:
+            result = _finish(self._table.touch(touch))
+            if isinstance(result, Touched):
+                self._ledger.touched(touch.key, self._running)
+            return result
+
+        answer = await self._call("touch", "table", 1, work)
+        return Unwritten(answer.code) if isinstance(answer, Fault) else answer
+
+
+def _hit(keys: Sequence[ItemKey], fault: Fault) -> Iterator[ItemKey]:
+    """Give the keys that a fault leaves unprocessed."""
+    if fault.kind == "partial":
+        yield from (key for position, key in enumerate(keys) if position in fault.positions)
 
 
 def _finish(call: Coroutine[Any, Any, _T]) -> _T:

@@ -12,12 +12,13 @@ from outbox_sdk.core.entry import TopicLimits
 from outbox_sdk.core.identifiers import ItemKey, TableName, TopicName
 from outbox_sdk.core.items import bucket_of, is_outstanding
 from outbox_sdk.core.plan import Wrapping
+from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.table import PARKED, TableDesign
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.producer import Outbox
 from outbox_sdk.testing.memory import ROUTING, InMemoryTopics
 from outbox_sdk.testing.simulation.event_source import SimulatedMapping
-from outbox_sdk.testing.simulation.function import SimulatedFunction
+from outbox_sdk.testing.simulation.function import Process, SimulatedFunction
 from outbox_sdk.testing.simulation.ledger import CANARY, EPOCH, Ledger, Tracked, Violation
 from outbox_sdk.testing.simulation.sandbox import Sandbox, follow_tasks
 from outbox_sdk.testing.simulation.scenario import Calm, Commit, FaultPlan, Scenario
@@ -29,6 +30,11 @@ __all__ = ["Run", "simulate"]
 
 _REST_SECONDS = 172_800.0
 """Two days after the last fault, everything has come to rest or never will."""
+
+_SWEEP_EVERY_SECONDS = 6 * 3_600.0 + 60.0
+"""A bit more than the time for which a touched item is left alone."""
+
+_LAST_SWEEPS = 4
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -87,10 +93,23 @@ class _Simulation:
         self._ledger = Ledger(scenario, design, clock=loop.time, tracing=self._tracing)
         self._stream = SimulatedStream(scenario.shards, longer_from=len(scenario.commits) // 2)
         strategy = scenario.relaying.strategy
-        self._table = SimulatedTable(design, self._stream, self._ledger, deletes=strategy == "delete")
+        self._table = SimulatedTable(
+            design,
+            self._stream,
+            self._ledger,
+            deletes=strategy == "delete",
+            index_lag=scenario.index_lag,
+        )
         self._topics = InMemoryTopics(now=loop.time)
-        self._function = SimulatedFunction(
-            self._create_relay, plan=self._plan, ledger=self._ledger, timeout=scenario.relaying.timeout
+        self._function, self._sweeper = (
+            SimulatedFunction(
+                name,
+                self._create_process,
+                relaying=scenario.relaying,
+                plan=self._plan,
+                ledger=self._ledger,
+            )
+            for name in ("relay", "sweeper")
         )
         self._mapping = SimulatedMapping(
             self._stream,
@@ -114,18 +133,20 @@ class _Simulation:
             messages=tuple(self._ledger.messages.values()),
             trace=tuple(self._ledger.trace or ()),
             seconds=loop.time(),
-            steps=self._function.steps,
+            steps=self._function.steps + self._sweeper.steps,
             calls=self._plan.calls,
         )
 
     async def _play(self) -> None:
         ledger = self._ledger
-        await asyncio.gather(self._produce(), self._split(), self._remove(), self._replay())
+        await asyncio.gather(self._produce(), self._split(), self._remove(), self._replay(), self._sweep())
         await self._rest()
         await _sleep_until(self._scenario.calm_after)
         await self._rest()
         if not ledger.violations and self._redrive_held():
             await self._rest()
+        if self._scenario.relaying.sweeps:
+            await self._sweep_until_clean()
         if not ledger.violations:
             ledger.finish()
 
@@ -133,7 +154,7 @@ class _Simulation:
         """Wait until the mapping has nothing left to read."""
         await asyncio.sleep(0)
         try:
-            async with asyncio.timeout_at(self._scenario.calm_after + _REST_SECONDS):
+            async with asyncio.timeout(self._scenario.calm_after + _REST_SECONDS):
                 await self._mapping.rested.wait()
         except TimeoutError:
             self._ledger.violate("stuck", "the stream is not read to its end")
@@ -181,6 +202,10 @@ class _Simulation:
                 item[self._design.body] = {"S": ""}
             case _:
                 pass
+        if commit.foreign:
+            item[self._design.not_dispatched] = {"S": "x"}
+            for name in (self._design.is_dispatched, self._design.dispatch_count):
+                del item[name]
         return item
 
     async def _split(self) -> None:
@@ -209,6 +234,21 @@ class _Simulation:
             if dispatched:
                 self._redrive(self._random.choice(dispatched))
 
+    async def _sweep(self) -> None:
+        for at in self._scenario.relaying.sweeps:
+            await _sleep_until(at)
+            await self._sweeper.sweep()
+
+    async def _sweep_until_clean(self) -> None:
+        """Sweep on, as a schedule would, until nothing is outstanding or hope is lost."""
+        for _ in range(_LAST_SWEEPS):
+            items = self._table.items.values()
+            if self._ledger.violations or not any(is_outstanding(item, self._design) for item in items):
+                return
+            await asyncio.sleep(_SWEEP_EVERY_SECONDS)
+            await self._sweeper.sweep()
+            await self._rest()
+
     def _redrive_held(self) -> bool:
         """Bring back what was parked because the configuration was wrong, in order; tell if there was any."""
         design = self._design
@@ -234,7 +274,7 @@ class _Simulation:
 
     # The relay
 
-    def _create_relay(self, sandbox: Sandbox) -> tuple[RelayContext, SimulatedPorts]:
+    def _create_process(self, sandbox: Sandbox) -> Process:
         relaying = self._scenario.relaying
         ports = SimulatedPorts(
             sandbox,
@@ -258,12 +298,13 @@ class _Simulation:
                 source="/outbox/outbox",
             ),
             max_concurrency=relaying.max_concurrency,
+            retry=RetryPolicy(attempts=relaying.attempts),
             recheck_after=relaying.recheck_after,
             park_held_after=relaying.park_held_after,
             now=lambda: EPOCH + loop.time(),
             jitter=self._random.random,
         )
-        return context, ports
+        return Process(sandbox, context, ports)
 
 
 class _Counted:

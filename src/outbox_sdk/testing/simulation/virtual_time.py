@@ -57,6 +57,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 def run_virtually(main: Coroutine[Any, Any, _T]) -> _T:
     """Run a coroutine to its end on a virtual loop of its own.
 
+    What a callback raises, which a loop would only log, is raised here: a broken simulation shows nothing.
+
     Raises:
         NothingHappensError: it waits for something that never comes.
 
@@ -64,7 +66,16 @@ def run_virtually(main: Coroutine[Any, Any, _T]) -> _T:
     'an hour later'
     """
     loop = VirtualLoop()
+    errors: list[BaseException] = []
+
+    def collect(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        errors.append(context.get("exception") or RuntimeError(context["message"]))
+
+    loop.set_exception_handler(collect)
     try:
-        return loop.run_until_complete(main)
+        result = loop.run_until_complete(main)
     finally:
         loop.close()
+    if errors:
+        raise errors[0]
+    return result

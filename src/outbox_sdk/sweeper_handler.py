@@ -1,0 +1,110 @@
+"""The sweeper's Lambda handler, for a schedule: one event loop and one relay for the life of the process.
+
+Importing this module reads no environment and opens nothing; the first invocation does.
+"""
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from outbox_sdk.core.configuration import parse_environment
+from outbox_sdk.core.errors import ConfigurationError
+from outbox_sdk.core.sweep_report import (
+    SweepReport,
+    describe_sweep,
+    describe_troubles,
+    encode_sweep,
+    parse_sweep_event,
+)
+from outbox_sdk.core.table import TableDesign
+from outbox_sdk.shell.relay import Relay, open_relay
+
+__all__ = ["SweeperHandler", "handler"]
+
+
+class SweeperHandler:
+    """A callable for Lambda, kept as a module's global; make one to sweep a table with names of its own.
+
+    The configuration is the relay's, read from the environment at the first invocation.
+    """
+
+    def __init__(self, *, design: TableDesign = TableDesign.ordered) -> None:
+        self._design = design
+        self._runner: asyncio.Runner | None = None
+        self._resources = AsyncExitStack()
+        self._relay: Relay | None = None
+        self._logger: Logger | None = None
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        """Sweep once; give what was found and done, as JSON takes it.
+
+        Raises:
+            InvalidEventError: ``publish`` or ``limit`` in the event is of another type or out of bounds.
+            ConfigurationError: a variable is missing or wrong.
+        """
+        # One loop for all invocations: clients are bound to the loop on which they were opened.
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return encode_sweep(self._runner.run(self._sweep(event, context)))
+
+    def close(self) -> None:
+        """Close the clients and the loop. Lambda never calls it; tests do."""
+        if self._runner is not None:
+            self._runner.run(self._resources.aclose())
+            self._runner.close()
+        self._runner, self._relay, self._resources = None, None, AsyncExitStack()
+
+    async def _sweep(self, event: Any, context: Any) -> SweepReport:
+        order = parse_sweep_event(event)
+        logger = self._logger = self._logger or _create_logger()
+        relay = await self._open(context)
+        remaining = getattr(context, "get_remaining_time_in_millis", None)
+        report = await relay.sweep(
+            limit=order.limit,
+            publish=order.publish,
+            remaining_seconds=None if remaining is None else remaining() / 1000,
+        )
+        _log(logger, report, context)
+        return report
+
+    async def _open(self, context: Any) -> Relay:
+        if self._relay is None:
+            self._relay = await self._resources.enter_async_context(
+                open_relay(
+                    parse_environment(os.environ),
+                    function_arn=getattr(context, "invoked_function_arn", None),
+                    design=self._design,
+                )
+            )
+        return self._relay
+
+
+def _log(logger: Logger, report: SweepReport, context: Any) -> None:
+    names = {"function_request_id": getattr(context, "aws_request_id", None)}
+    for line in describe_troubles(report):
+        logger.warning(line.event, extra={**names, **line.fields})
+    summary = describe_sweep(report)
+    logger.info(summary.event, extra={**names, **summary.fields})
+
+
+def _create_logger() -> Logger:
+    try:
+        return Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME") or "outbox-sweeper")
+    except ValueError as error:
+        # Powertools checks its own variables; the error's text says which value it does not know.
+        raise ConfigurationError("POWERTOOLS_LOG_LEVEL or another variable of the log", str(error)) from error
+
+
+_handler = SweeperHandler()
+
+
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """Sweep the outbox; the entry point of a Lambda function that a schedule invokes.
+
+    ``{"publish": true}`` in the event publishes the backlog instead of touching it, ``{"limit": 500}`` sets
+    how many items it takes up. See :class:`SweeperHandler`.
+    """
+    return _handler(event, context)

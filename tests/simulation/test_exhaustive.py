@@ -1,0 +1,29 @@
+"""Small scope, but all of it: one fault or kill at every await of a batch of six."""
+
+import pytest
+
+from tests.simulation.exhaustive import SMALL_WORLDS, Try, list_tries, play_try
+
+
+@pytest.mark.parametrize("world", SMALL_WORLDS)
+def test_one_fault_or_kill_anywhere_breaks_nothing(world: str) -> None:
+    """Nothing is lost, overtaken, marked too early or repeated for no reason, wherever it strikes."""
+    tries = list(list_tries(world))
+    broken = [(chosen, run.violations[0]) for chosen in tries if (run := play_try(world, chosen)).violations]
+    assert broken == []
+    assert len({chosen.call for chosen in tries} - {None}) >= 1  # there was something to hit
+    assert len({chosen.step for chosen in tries} - {None}) >= 4
+
+
+def test_without_a_fault_the_small_worlds_are_published_once() -> None:
+    for world in SMALL_WORLDS:
+        run = play_try(world, Try())
+        assert [len(message.acceptances) for message in run.messages] == [1] * 6
+
+
+def test_a_kill_is_seen_at_every_step() -> None:
+    """Each step that is named is one at which the process really ends: the next invocation is a cold one."""
+    for chosen in list_tries("FIFO"):
+        if chosen.step is not None:
+            run = play_try("FIFO", chosen, tracing=True)
+            assert any("ended: killed" in line for line in run.trace), chosen
