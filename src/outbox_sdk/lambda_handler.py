@@ -43,6 +43,7 @@ class RelayHandler:
         self._design = design
         self._idle: list[_Engine] = []
         self._memo = PublishedMemo()
+        self._done = PublishedMemo()
         self._holds = HoldMemo()
         self._claims = Claims()
         self._logger: Logger | None = None
@@ -93,7 +94,9 @@ class RelayHandler:
                 design=self._design,
             )
         )
-        relay.context = replace(relay.context, memo=self._memo, holds=self._holds, claims=self._claims)
+        relay.context = replace(
+            relay.context, memo=self._memo, done=self._done, holds=self._holds, claims=self._claims
+        )
         return relay
 
 

@@ -5,6 +5,7 @@ batch goes through :func:`say`, and the ``canary`` fixture fails a test in which
 """
 
 import asyncio
+import itertools
 import json
 import traceback
 from collections import deque
@@ -55,6 +56,7 @@ __all__ = [
 ]
 
 _said: list[str] = []
+_positions = itertools.count()
 
 
 def say(text: str) -> None:
@@ -316,10 +318,11 @@ def parked(table: InMemoryTable) -> dict[str, str]:
 
 
 def event_of(*items: Items, table_name: str = "outbox") -> dict[str, Any]:
-    """Give the event of the inserts of items that are in no table of the test."""
-    return write_event(
-        [insert_record(item, number) for number, item in enumerate(items)], table_name=table_name
-    )
+    """Give the event of the inserts of items that are in no table of the test.
+
+    The next one goes on in the stream where this one ends: no sequence number comes twice.
+    """
+    return write_event([insert_record(item, next(_positions)) for item in items], table_name=table_name)
 
 
 @asynccontextmanager

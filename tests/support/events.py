@@ -1,5 +1,6 @@
 """Events of a DynamoDB stream, written by hand as Lambda hands them over."""
 
+import itertools
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,6 +11,9 @@ from tests.support.outbox_tables import Items, item_of
 __all__ = ["FUNCTION_ARN", "FakeContext", "insert_record", "insert_records", "stream_arn", "write_event"]
 
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:relay"
+
+
+_positions = itertools.count()
 
 
 class FakeContext:
@@ -73,7 +77,10 @@ def insert_record(
 def insert_records(
     count: int, *, design: TableDesign = TableDesign.ordered, age_seconds: float = 0.0, **attributes: Any
 ) -> list[dict[str, Any]]:
-    """Write the inserts of messages of as many aggregates; their bodies are ``{"order": 0}`` and so on."""
+    """Write the inserts of messages of as many aggregates; their bodies are ``{"order": 0}`` and so on.
+
+    The next call goes on in the stream where this one ends: no sequence number comes twice.
+    """
     return [
         insert_record(
             item_of(
@@ -82,7 +89,7 @@ def insert_records(
                 design,
                 **{design.body: {"S": f'{{"order": {number}}}'}, **attributes},
             ),
-            number,
+            next(_positions),
             design=design,
             age_seconds=age_seconds,
         )

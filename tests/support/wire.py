@@ -41,10 +41,14 @@ _REQUEST_ID = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request as it arrived. ``body`` is the JSON document, or the form's fields."""
+    """A request as it arrived. ``body`` is the JSON document, or the form's fields.
+
+    ``access_key`` is the id of the key that it is signed with.
+    """
 
     operation: str
     body: dict[str, Any]
+    access_key: str = ""
 
     @property
     def entry_ids(self) -> list[str]:
@@ -273,11 +277,12 @@ def _reset(transport: asyncio.BaseTransport) -> None:
 async def _read_call(request: web.Request) -> Call:
     body = await request.read()
     target = request.headers.get("X-Amz-Target")
+    access_key = request.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
     if target is not None:
         assert request.headers["Content-Type"] == "application/x-amz-json-1.0"
-        return Call(target.rpartition(".")[2], json.loads(body))
+        return Call(target.rpartition(".")[2], json.loads(body), access_key)
     fields = dict(parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True))
-    return Call(fields["Action"], fields)
+    return Call(fields["Action"], fields, access_key)
 
 
 # Answers of SNS and STS

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import random
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -184,6 +185,16 @@ async def test_neither_isolation_nor_a_stale_connection_costs_a_retry() -> None:
 
     assert report.counts() == {"dispatched": 10}
     assert report.effort.retries == 11
+
+
+def test_processes_restored_from_one_snapshot_do_not_pause_for_the_same_times() -> None:
+    """They share the state of Python's generator, which jitter therefore is not drawn from."""
+    jitter = InMemoryStack()._context.jitter
+    snapshot = random.getstate()
+    first = [jitter() for _ in range(4)]
+    random.setstate(snapshot)
+
+    assert [jitter() for _ in range(4)] != first
 
 
 # How fast

@@ -159,6 +159,35 @@ async def test_a_publish_in_between_begins_the_hour_anew() -> None:
     assert report.counts() == {"held": 1}
 
 
+class OneDownTopic(InMemoryTopics):
+    """One topic is throttled, the others are well."""
+
+    async def publish(self, request: PublishRequest) -> PublishResponse:
+        down = request.topic.endswith(":down")
+        return RequestFailed("Throttled", 429) if down else await super().publish(request)
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+async def test_what_comes_again_for_an_earlier_records_sake_is_not_published_again(deletes: bool) -> None:
+    """Lambda brings all behind the lowest record reported, mostly to the same process and at once."""
+    stack, topics, table = InMemoryStack(), OneDownTopic(), InMemoryTable(deletes=deletes)
+    down = OUTBOX.put("{}", aggregate_id="z", topic="down", message_id="down")
+    for entry in (down, *entries(12)):
+        table.put(entry["Put"]["Item"])
+    context = dataclasses.replace(
+        stack._context, publisher=topics, table=table, marker=table, jitter=lambda: 0.0
+    )
+    batch = {"Records": list(table.records)}
+
+    first = await relay_batch(context, batch)
+    second = await relay_batch(context, batch)
+
+    assert (first.counts(), second.counts()) == ({"dispatched": 12, "held": 1}, {"held": 1, "settled": 12})
+    assert second.skips() == {"already_dispatched": 12}
+    assert len(topics.published) == 12
+    assert second.effort.mark_requests == 0
+
+
 @pytest.mark.parametrize(
     "marker", [{"B": "eHg="}, {"N": "1"}, {"BOOL": True}, {}, "x", {"S": 5}, {"S": "x", "N": "1"}]
 )

@@ -202,6 +202,7 @@ def test_a_remedy_says_what_to_do(event: str, code: str, words: list[str]) -> No
         ("size:2>1", "OUTBOX_TOPIC_MAX_BYTES"),
         ("topic-not-allowed", "OUTBOX_ALLOWED_TOPICS"),
         ("held:NotFound", "create topic"),
+        ("InvalidParameter", "OUTBOX_TOPIC_MAX_BYTES"),
     ],
 )
 def test_a_reason_to_park_that_somebody_can_mend_says_how(reason: str, word: str) -> None:

@@ -91,7 +91,15 @@ _RIGHTS: Mapping[str, str] = {
     "park_failed": _PARK_RIGHT,
 }
 
+_REFUSED = (
+    "SNS refuses this very message: compare its size with OUTBOX_TOPIC_MAX_BYTES and the topic's own limit, "
+    "and its attributes with what SNS allows"
+)
 _PARKS: Mapping[str, str] = {
+    "BatchRequestTooLong": _REFUSED,
+    "InvalidParameter": _REFUSED,
+    "InvalidParameterValue": _REFUSED,
+    "ParameterValueInvalid": _REFUSED,
     "hops": "consumers write to each other in a circle: find the one that answers its own cause",
     "age": "older than OUTBOX_PARK_OLDER_THAN_SECONDS, as after a restore: redrive what is still wanted",
     "size": "larger than its topic takes: send less, or raise the topic's limit and OUTBOX_TOPIC_MAX_BYTES",

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from random import random
+from random import SystemRandom
 from threading import Lock
 from time import time
 
@@ -19,9 +19,13 @@ from outbox_sdk.shell.ports import Marker, Publisher, Table
 
 __all__ = ["Claims", "HoldMemo", "PublishedMemo", "RelayContext"]
 
+# From the operating system: processes that were restored from one snapshot have the state of Python's own
+# generator in common, and would all come back at the same time.
+_jitter = SystemRandom().random
+
 
 class PublishedMemo:
-    """A bounded memory of records that this process has published and not yet marked.
+    """A bounded memory of records whose messages this process has published.
 
     Only an optimisation: a fresh process has none, and publishes once more what it cannot know of. What a
     sweep publishes has no record, so each sweep has a memory of its own.
@@ -45,7 +49,7 @@ class PublishedMemo:
             self._records.pop((key, sequence_number), None)
 
     def contains(self, key: ItemKey, sequence_number: SequenceNumber | None) -> bool:
-        """Tell whether a record was published by this process and not yet marked."""
+        """Tell whether a record is remembered."""
         with self._lock:
             return (key, sequence_number) in self._records
 
@@ -95,7 +99,8 @@ class HoldMemo:
 class RelayContext:
     """The ports and rules of a relay. ``marker`` is ``None`` where marking is switched off.
 
-    ``now`` gives epoch seconds, ``jitter`` a random number in [0, 1). Times are in seconds.
+    ``now`` gives epoch seconds, ``jitter`` a random number in [0, 1). Times are in seconds. ``memo`` holds
+    what is published and not yet marked, ``done`` what is marked as well.
     """
 
     publisher: Publisher
@@ -113,7 +118,8 @@ class RelayContext:
     sweep_limit: int = 1_000
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     now: Callable[[], float] = time
-    jitter: Callable[[], float] = random
+    jitter: Callable[[], float] = _jitter
     memo: PublishedMemo = field(default_factory=PublishedMemo)
+    done: PublishedMemo = field(default_factory=PublishedMemo)
     holds: HoldMemo = field(default_factory=HoldMemo)
     claims: Claims = field(default_factory=Claims)

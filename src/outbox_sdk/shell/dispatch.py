@@ -252,6 +252,7 @@ class Dispatch:
     def _settle_mark(self, mark: Mark, outcome: Outcome) -> None:
         self._outcomes[mark.key] = outcome
         self._context.memo.discard(mark.key, self._numbers[mark.key])
+        self._context.done.add(mark.key, self._numbers[mark.key])
 
     def _retry_marks(self, retryable: Sequence[tuple[Mark, str]], attempt: int) -> None:
         if not retryable:

@@ -9,7 +9,7 @@ from outbox_sdk.core.account import account_for
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AccountId, ItemKey, Partition, SequenceNumber
-from outbox_sdk.core.lookup import Unreadable
+from outbox_sdk.core.lookup import Found, LookupResult, Unreadable
 from outbox_sdk.core.outcome import IN_FLIGHT, BatchReport, BatchResponse
 from outbox_sdk.core.plan import Intake, Wrapping, plan_batch, plan_intake, plan_lookup
 from outbox_sdk.core.retry import Deadline, plan_deadline
@@ -87,8 +87,16 @@ async def _relay_intake(
         return (key, number) in known
 
     keys = plan_lookup(intake, now=context.now(), recheck_after=context.recheck_after, published=published)
-    read = await lookup_all(context, [key for key in keys if key in mine], deadline, pace)
-    lookups = {**read, **{key: Unreadable(IN_FLIGHT) for key in intake.messages if key not in mine}}
+    # What comes again because an earlier record of its batch was reported: this process has marked it, so it
+    # knows what the table would say.
+    done: dict[ItemKey, LookupResult] = {
+        key: Found(outstanding=False)
+        for key, arrival in intake.messages.items()
+        if context.done.contains(key, arrival.record.sequence_number)
+    }
+    read = await lookup_all(context, [key for key in keys if key in mine and key not in done], deadline, pace)
+    others = {key: Unreadable(IN_FLIGHT) for key in intake.messages if key not in mine}
+    lookups = {**read, **others, **done}
 
     # Decide.
     deletes = context.marker is not None and context.marker.deletes

@@ -92,7 +92,7 @@ class _Run:
     ) -> None:
         self._backlog = backlog
         # What it publishes has no sequence number by which a later redrive of the item would be told apart.
-        self._context = replace(context, memo=PublishedMemo())
+        self._context = replace(context, memo=PublishedMemo(), done=PublishedMemo())
         self._limit = limit
         self._now = context.now()
         self._cutoff = _instant(self._now - sweep_after)
