@@ -191,9 +191,10 @@ async def test_park_takes_the_marker_as_the_image_showed_it_whatever_its_value(c
     [
         {"NotDispatched": None, "IsDispatched": {"BOOL": True}},
         {"NotDispatched": {"S": "04"}},
+        {"RedriveCount": {"N": "1"}},
         {"NotDispatched": {"S": "parked"}, "ParkReason": {"S": "earlier"}},
     ],
-    ids=["marked", "redriven", "parked"],
+    ids=["marked", "moved", "redriven", "parked"],
 )
 async def test_park_leaves_an_item_alone_that_somebody_has_dealt_with(
     case: Case, state: dict[str, Any]

@@ -18,10 +18,11 @@ from outbox_sdk.testing.simulation import CALM, Calm, Commit, FaultPlan, Scenari
 from outbox_sdk.testing.simulation import Mapping as MappingSettings
 from outbox_sdk.testing.simulation.event_source import SimulatedMapping
 from outbox_sdk.testing.simulation.function import Process, SimulatedFunction
-from outbox_sdk.testing.simulation.ledger import EPOCH, Invocation, Ledger
+from outbox_sdk.testing.simulation.ledger import Ledger
 from outbox_sdk.testing.simulation.sandbox import Sandbox, follow_tasks
 from outbox_sdk.testing.simulation.services import SimulatedPorts, SimulatedTable
 from outbox_sdk.testing.simulation.stream import SimulatedStream
+from outbox_sdk.testing.simulation.tracked import EPOCH, Invocation
 from tests.faults.support import message_entry, relayed
 
 __all__ = ["CALM", "Deployment", "play", "restart"]

@@ -298,13 +298,19 @@ def apply_update(item: Item | None, request: Mapping[str, Any]) -> Item:
     """Carry an ``UpdateItem`` out on the item that its key names, or on none."""
     names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
     condition = re.fullmatch(
-        r"(#\w+) = (:\w+)"
+        r"(?:(?P<marker>#\w+) = (?P<value>:\w+)"
+        r"|attribute_exists\((?P<exists>#\w+)\) AND (?P=exists) <> (?P<other>:\w+))"
         r"(?: AND NOT (?P<redrives>#\w+) > (?P<most>:\w+))?"
         r"(?: AND \(attribute_not_exists\((?P<touched>#\w+)\) OR (?P=touched) < (?P<before>:\w+)\))?",
         request["ConditionExpression"],
     )
     assert condition is not None
-    if item is None or item.get(names[condition[1]]) != values[condition[2]]:
+    if item is None:
+        raise ConditionError
+    if condition["marker"] and item.get(names[condition["marker"]]) != values[condition["value"]]:
+        raise ConditionError
+    exists = condition["exists"]
+    if exists and item.get(names[exists]) in (None, values[condition["other"]]):
         raise ConditionError
     redrives, touched = condition["redrives"], condition["touched"]
     if redrives and not _holds(item, f"NOT {names[redrives]} >", values[condition["most"]]):

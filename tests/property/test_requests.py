@@ -21,7 +21,6 @@ from outbox_sdk.core.mark import (
     MAX_BATCH_MARKS,
     Mark,
     Marked,
-    Park,
     Unwritten,
     decode_delete_response,
     decode_statement_response,
@@ -30,6 +29,7 @@ from outbox_sdk.core.mark import (
     mark_statements_request,
     park_request,
     plan_mark,
+    plan_park,
 )
 from outbox_sdk.core.plan import Wrapping
 from outbox_sdk.core.publish import pack_requests, publish_batch_request
@@ -168,7 +168,7 @@ def test_a_parked_item_is_where_a_person_finds_it(data: st.DataObject, design: T
     item = data.draw(our.write_item(message, design))
     if message.created_at is None:
         item.pop(design.created_at, None)  # NULL would stay NULL; the index refuses it at the write
-    park = Park(message.key, message.marker, "empty")
+    park = plan_park(message, "empty")
     request = park_request(park, design, TABLE, now="now")
     oracles.check_update(request)
     expected = item | {

@@ -134,13 +134,49 @@ async def test_an_old_backlog_is_not_parked_for_a_moments_denial() -> None:
     context = dataclasses.replace(stack._context, publisher=topics, now=lambda: clock[0])
     batch = {"Records": list(stack.table.records)}
 
-    first = await relay_batch(context, batch)
-    clock[0] += 3_599.0
-    second = await relay_batch(context, batch)
-    clock[0] += 1.0
-    third = await relay_batch(context, batch)
+    counts = []
+    for seconds in (0.0, 1_800.0, 1_799.0, 1.0):
+        clock[0] += seconds
+        counts.append((await relay_batch(context, batch)).counts())
 
-    assert [report.counts() for report in (first, second, third)] == [{"held": 3}, {"held": 3}, {"parked": 3}]
+    assert counts == [{"held": 3}, {"held": 3}, {"held": 3}, {"parked": 3}]
+
+
+async def test_a_moments_denial_a_day_later_begins_the_hour_anew() -> None:
+    """A process that heard nothing of a topic for a while does not know that it has been held all along."""
+    stack, topics = InMemoryStack(), DeniedOnce()
+    stack.write(*entries(2))
+    clock = [time.time()]
+    context = dataclasses.replace(stack._context, publisher=topics, now=lambda: clock[0])
+    one, other = stack.table.records
+
+    await relay_batch(context, {"Records": [one]})  # mended then, and published by another process
+    clock[0] += 86_400.0
+    report = await relay_batch(context, {"Records": [other]})
+
+    assert report.counts() == {"held": 1}
+
+
+async def test_a_park_on_its_way_leaves_alone_what_was_mended_and_redriven() -> None:
+    """Lambda brings the old record of poison again for a neighbour's sake, after it was redriven."""
+    stack = InMemoryStack(topics=["t"])
+    bad, held = entries(2)
+    del bad["Put"]["Item"]["Topic"]
+    stack.write(bad, held)
+    old = {"Records": list(stack.table.records)}
+    assert (await relay_batch(stack._context, old)).counts() == {"dispatched": 1, "parked": 1}
+    (key,) = [key for key, item in stack.table.items.items() if item.get("ParkReason")]
+    item = {name: value for name, value in stack.table.items[key].items() if not name.startswith("Park")}
+    mended = {**item, "Topic": {"S": "t"}, "RedriveCount": {"N": "1"}, "NotDispatched": {"S": "04"}}
+    mended["NotDispatched"] = bad["Put"]["Item"]["NotDispatched"]
+    stack.table.put(mended)
+
+    again = await relay_batch(stack._context, old)
+    report = await relay_batch(stack._context, {"Records": stack.table.records[-1:]})
+
+    assert again.counts() == {"settled": 2}
+    assert report.counts() == {"dispatched": 1}
+    assert len(stack.published) == 2
 
 
 async def test_a_publish_in_between_begins_the_hour_anew() -> None:
@@ -243,5 +279,6 @@ def test_a_park_repeats_no_marker_that_may_not_be_one(marker: Any) -> None:
 
     request = park_request(Park(key, marker, "empty"), TableDesign.ordered, "outbox", now="n")
 
-    assert request["ConditionExpression"] == "attribute_exists(#marker) AND #marker <> :parked"
+    kept = "attribute_exists(#marker) AND #marker <> :parked AND NOT #redrives > :redrives"
+    assert request["ConditionExpression"] == kept
     assert ":marker" not in request["ExpressionAttributeValues"]

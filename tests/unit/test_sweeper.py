@@ -557,3 +557,55 @@ async def test_without_marks_nothing_is_published_from_the_table(world: World) -
 def test_an_event_that_asks_for_what_there_is_not_is_refused(event: Any) -> None:
     with pytest.raises(InvalidEventError):
         parse_sweep_event(event)
+
+
+# What a hurried sweep would get wrong
+
+
+async def test_nothing_of_an_aggregate_is_touched_before_an_item_of_it_that_could_not_be_read() -> None:
+    """The stream would bring the younger ones first; they wait for the next sweep."""
+    world = World()
+    for number in range(3):
+        world.table.add("a", f"m{number}", age=9_000.0 - number)
+    world.table.add("b", "other")
+    world.table.unreadable["m0:part"] = [CLOSED]
+
+    first = await world.sweep()
+    assert world.table.touches == ["other"]
+    assert first.skipped == {"behind": 2}
+    assert not first.succeeded
+
+    await world.sweep()
+    assert world.table.touches == ["other", "m0", "m1", "m2"]
+
+
+async def test_a_large_backlog_is_read_although_every_read_is_throttled_once() -> None:
+    """The budget of a batch is not that of a sweep: it would leave a large backlog unread, each time."""
+    world = World()
+    for number in range(150):
+        world.table.add(f"a{number}", f"m{number:03}", age=9_000.0 - number)
+        world.table.unreadable[f"m{number:03}:part"] = ["Throttled"]
+    world.context = replace(world.context, retry=RetryPolicy(attempts=1_000, base=0.0, cap=0.0, budget=1))
+
+    report = await world.sweep(publish=True)
+
+    assert report.outcomes == {"dispatched": 150}
+
+
+async def test_a_sweep_parks_what_is_too_old_as_the_relay_does() -> None:
+    world = World()
+    world.context = replace(world.context, park_older_than=8_000.0)
+    world.table.add("a", "old", age=9_000.0)
+    world.table.add("b", "redriven", age=9_000.0, RedriveCount={"N": "1"})
+    world.table.add("c", "young", age=7_000.0)
+
+    report = await world.sweep(publish=True)
+
+    assert report.outcomes == {"dispatched": 2, "parked": 1}
+    assert [trouble.code for trouble in report.troubles] == ["age:8000"]
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 1e12, float("nan"), float("inf")])
+async def test_a_sweep_refuses_an_age_that_is_none(seconds: float) -> None:
+    with pytest.raises(ConfigurationError, match="sweep_after"):
+        await World().sweep(sweep_after=seconds)

@@ -189,15 +189,17 @@ def test_a_park() -> None:
     assert request["UpdateExpression"] == (
         "SET #marker = :parked, #n1 = :now, #n2 = :reason, #n3 = if_not_exists(#n3, :now)"
     )
-    assert request["ConditionExpression"] == "#marker = :marker"
+    assert request["ConditionExpression"] == "#marker = :marker AND NOT #redrives > :redrives"
     assert request["ExpressionAttributeNames"] == {
         "#marker": "NotDispatched",
+        "#redrives": "RedriveCount",
         "#n1": "ParkedAt",
         "#n2": "ParkReason",
         "#n3": "CreatedAt",
     }
     assert request["ExpressionAttributeValues"] == {
         ":marker": {"S": "07"},
+        ":redrives": {"N": "0"},
         ":parked": {"S": "parked"},
         ":now": {"S": "now"},
         ":reason": {"S": "empty"},

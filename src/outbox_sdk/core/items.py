@@ -155,6 +155,7 @@ def _poison(item: Item, key: ItemKey, design: TableDesign, reason: str) -> Poiso
         marker=_marker(item[design.not_dispatched]),
         reason=reason,
         message_id=None if message_id is None else MessageId(message_id),
+        redrive_count=redrive_count_of(item, design),
     )
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from outbox_sdk.core.entry import Entry
 from outbox_sdk.core.identifiers import ItemKey, SequenceNumber
-from outbox_sdk.core.mark import Park
+from outbox_sdk.core.mark import Park, plan_park
 from outbox_sdk.core.outcome import Held
 
 __all__ = ["Lane", "MessageRecord", "hold_unreadable", "plan_held_lane", "plan_lanes"]
@@ -89,4 +89,4 @@ def plan_held_lane(
     lane = tuple(lane)
     if not lane or lane[0].creation is None or now - max(lane[0].creation, held_since) < park_after:
         return ()
-    return tuple(Park(record.key, record.entry.message.marker, f"held:{code}") for record in lane)
+    return tuple(plan_park(record.entry.message, f"held:{code}") for record in lane)

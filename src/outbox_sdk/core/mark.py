@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from outbox_sdk.core.identifiers import AttributeValue, ItemKey, TableName, to_client_value
-from outbox_sdk.core.message import OutboxMessage
+from outbox_sdk.core.message import OutboxMessage, Poison
 from outbox_sdk.core.table import PARKED, TableDesign
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "mark_statements_request",
     "park_request",
     "plan_mark",
+    "plan_park",
 ]
 
 MarkStrategy = Literal["batch", "single", "delete"]
@@ -37,11 +38,15 @@ _SECONDS_A_DAY = 86_400
 
 
 class Park(msgspec.Struct, frozen=True):
-    """Set an item aside, if it still carries ``marker``."""
+    """Set an item aside, if it still carries ``marker`` and was not redriven since.
+
+    ``redrive_count`` is the image's: what a person has mended and sent again is not parked for what it was.
+    """
 
     key: ItemKey
     marker: AttributeValue
     reason: str
+    redrive_count: int = 0
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +92,11 @@ def plan_mark(message: OutboxMessage, *, now: str, now_seconds: float, ttl_days:
         redrive_count=message.redrive_count,
         expires_at=None if ttl_days is None else int(now_seconds) + ttl_days * _SECONDS_A_DAY,
     )
+
+
+def plan_park(subject: OutboxMessage | Poison, reason: str) -> Park:
+    """Decide to set aside what cannot be published."""
+    return Park(subject.key, subject.marker, reason, subject.redrive_count)
 
 
 def mark_statements_request(
@@ -136,18 +146,14 @@ def _mark_values(mark: Mark, design: TableDesign) -> dict[str, dict[str, Any]]:
 
 def mark_request(mark: Mark, design: TableDesign, table_name: TableName | str) -> dict[str, Any]:
     """Write the arguments of ``UpdateItem`` for one mark."""
-    request = _update_request(
-        mark.key,
+    return _update_request(
+        mark,
         mark.marker,
         design,
         table_name,
         sets={name: (f":v{i}", value) for i, (name, value) in enumerate(_mark_values(mark, design).items())},
         remove=True,
     )
-    request["ConditionExpression"] += " AND NOT #redrives > :redrives"
-    request["ExpressionAttributeNames"]["#redrives"] = design.redrive_count
-    request["ExpressionAttributeValues"][":redrives"] = {"N": str(mark.redrive_count)}
-    return request
 
 
 def park_request(park: Park, design: TableDesign, table_name: TableName | str, *, now: str) -> dict[str, Any]:
@@ -157,7 +163,7 @@ def park_request(park: Park, design: TableDesign, table_name: TableName | str, *
     """
     plain = list(park.marker) == ["S"]
     return _update_request(
-        park.key,
+        park,
         # A marker of another type need not be repeated to the letter: any but `parked` will do.
         park.marker if plain else None,
         design,
@@ -173,7 +179,7 @@ def park_request(park: Park, design: TableDesign, table_name: TableName | str, *
 
 
 def _update_request(
-    key: ItemKey,
+    write: Mark | Park,
     marker: AttributeValue | None,
     design: TableDesign,
     table_name: TableName | str,
@@ -181,8 +187,10 @@ def _update_request(
     sets: dict[str, tuple[str, dict[str, Any]]],
     remove: bool,
 ) -> dict[str, Any]:
-    names = {"#marker": design.not_dispatched}
-    values: dict[str, Any] = {} if marker is None else {":marker": to_client_value(marker)}
+    names = {"#marker": design.not_dispatched, "#redrives": design.redrive_count}
+    values: dict[str, Any] = {":redrives": {"N": str(write.redrive_count)}}
+    if marker is not None:
+        values[":marker"] = to_client_value(marker)
     assignments = []
     for position, (name, (expression, value)) in enumerate(sets.items()):
         placeholder = "#marker" if name == design.not_dispatched else f"#n{position}"
@@ -192,11 +200,13 @@ def _update_request(
             values[expression] = value
     return {
         "TableName": str(table_name),
-        "Key": key.to_item(),
+        "Key": write.key.to_item(),
         "UpdateExpression": f"SET {', '.join(assignments)}{' REMOVE #marker' if remove else ''}",
-        "ConditionExpression": "attribute_exists(#marker) AND #marker <> :parked"
-        if marker is None
-        else "#marker = :marker",
+        # In this form the last part holds as well where the count is missing or no number.
+        "ConditionExpression": (
+            "attribute_exists(#marker) AND #marker <> :parked" if marker is None else "#marker = :marker"
+        )
+        + " AND NOT #redrives > :redrives",
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": values,
     }

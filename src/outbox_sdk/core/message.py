@@ -69,6 +69,7 @@ class Poison(msgspec.Struct, frozen=True, kw_only=True):
     marker: AttributeValue
     reason: str
     message_id: MessageId | None = None
+    redrive_count: int = 0
 
 
 Content = OutboxMessage | Skipped | Poison

@@ -9,7 +9,7 @@ from outbox_sdk.core.envelope import EnvelopeKind
 from outbox_sdk.core.identifiers import ItemKey, SequenceNumber
 from outbox_sdk.core.lanes import Lane, MessageRecord, hold_unreadable, plan_lanes
 from outbox_sdk.core.lookup import Found, LookupResult, Missing, Unreadable
-from outbox_sdk.core.mark import Park
+from outbox_sdk.core.mark import Park, plan_park
 from outbox_sdk.core.message import OutboxMessage, Poison, Skipped
 from outbox_sdk.core.outcome import Outcome, Settled
 from outbox_sdk.core.routing import Refusal, Routing
@@ -25,6 +25,7 @@ __all__ = [
     "plan_batch",
     "plan_intake",
     "plan_lookup",
+    "refuse_old",
 ]
 
 
@@ -157,7 +158,7 @@ def plan_batch(
     a message created ``park_older_than`` seconds ago and never redriven is parked.
     """
     marks: list[Remembered] = []
-    parks = [Park(poison.key, poison.marker, poison.reason) for poison in intake.poison]
+    parks = [plan_park(poison, poison.reason) for poison in intake.poison]
     decided: dict[ItemKey, Outcome] = dict(intake.settled)
     ready: list[MessageRecord] = []
     unreadable: dict[ItemKey, str] = {}
@@ -181,9 +182,9 @@ def plan_batch(
                 unreadable[key] = code
             case _:
                 pass  # outstanding, or nothing speaks against publishing it
-        entry = _refuse_old(message, now, park_older_than) or wrapping.encode(message)
+        entry = refuse_old(message, now, park_older_than) or wrapping.encode(message)
         if isinstance(entry, Refusal):
-            parks.append(Park(key, message.marker, entry.reason))
+            parks.append(plan_park(message, entry.reason))
             continue
         ready.append(
             MessageRecord(
@@ -197,7 +198,7 @@ def plan_batch(
     return BatchPlan(lanes=lanes, marks=tuple(marks), parks=tuple(parks), decided={**decided, **held})
 
 
-def _refuse_old(message: OutboxMessage, now: float, limit: float | None) -> Refusal | None:
+def refuse_old(message: OutboxMessage, now: float, limit: float | None) -> Refusal | None:
     """Refuse what is older than the limit, as after a restore, unless a person has asked for it since."""
     if limit is None or message.redrive_count > 0 or message.created_at is None:
         return None

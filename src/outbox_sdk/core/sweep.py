@@ -11,10 +11,10 @@ from outbox_sdk.core.identifiers import AggregateId, AttributeValue, Item, ItemK
 from outbox_sdk.core.items import decode_item, is_outstanding
 from outbox_sdk.core.lanes import MessageRecord, plan_lanes
 from outbox_sdk.core.lookup import Missing, Unreadable
-from outbox_sdk.core.mark import Park
+from outbox_sdk.core.mark import Park, plan_park
 from outbox_sdk.core.message import Poison
 from outbox_sdk.core.outcome import Held, Outcome, Settled
-from outbox_sdk.core.plan import BatchPlan, Wrapping
+from outbox_sdk.core.plan import BatchPlan, Wrapping, refuse_old
 from outbox_sdk.core.routing import Refusal
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.text import parse_instant
@@ -24,6 +24,7 @@ __all__ = [
     "Outstanding",
     "SweepPlan",
     "decode_outstanding",
+    "find_stopped",
     "is_young",
     "pick_oldest",
     "plan_republish",
@@ -152,6 +153,21 @@ def plan_sweep(
     return SweepPlan(tuple(item for item, _ in zip(merged, range(limit), strict=False)), skipped)
 
 
+def find_stopped(
+    items: Iterable[Outstanding], unread: Iterable[ItemKey], design: TableDesign
+) -> set[Aggregate]:
+    """Give the aggregates that an item may be of which could not be read, as far as its key tells.
+
+    Under the ``ordered`` design the partition key does; under ``message_keyed`` there is no order to keep.
+    """
+    partitions = {_partition_of(key, design) for key in unread}
+    return {item.aggregate for item in items if _partition_of(item.key, design) in partitions}
+
+
+def _partition_of(key: ItemKey, design: TableDesign) -> str | None:
+    return next((value for name, _, value in key.parts if name == design.partition_key), None)
+
+
 def _reason_to_skip(item: Outstanding, cutoff: datetime, unless_touched_since: str | None) -> str | None:
     if is_young(item.created, cutoff):
         return "young"
@@ -190,8 +206,13 @@ def plan_republish(
     blocked: Mapping[Aggregate, str],
     design: TableDesign,
     wrapping: Wrapping,
+    now: float = 0.0,
+    park_older_than: float | None = None,
 ) -> BatchPlan:
     """Decide what to do with items read whole, in their order; the same plan as for a batch of the stream.
+
+    At ``now``, in epoch seconds, a message created ``park_older_than`` seconds ago and never redriven is
+    parked.
 
     ``blocked`` names the aggregates that are held by what came before, with the code. An item that could
     not be read holds the rest of its aggregate: whatever it is, nothing may overtake it.
@@ -216,11 +237,11 @@ def plan_republish(
             case Fetched(content):
                 message = decode_item(content, key, design)
                 if isinstance(message, Poison):
-                    parks.append(Park(key, message.marker, message.reason))
+                    parks.append(plan_park(message, message.reason))
                     continue
-                entry = wrapping.encode(message)
+                entry = refuse_old(message, now, park_older_than) or wrapping.encode(message)
                 if isinstance(entry, Refusal):
-                    parks.append(Park(key, message.marker, entry.reason))
+                    parks.append(plan_park(message, entry.reason))
                     continue
                 creation = None if item.created is None else item.created.timestamp()
                 ready.append(

@@ -81,18 +81,25 @@ class HoldMemo:
     """Since when each topic has been held by each code, as far as this process knows; in epoch seconds."""
 
     def __init__(self) -> None:
-        self._since: dict[TopicArn, dict[str, float]] = {}
+        self._spans: dict[TopicArn, dict[str, tuple[float, float]]] = {}
         self._lock = Lock()
 
-    def hold(self, topic: TopicArn, code: str, now: float) -> float:
-        """Note that a topic is held; give the time since which it has been."""
+    def hold(self, topic: TopicArn, code: str, now: float, *, pause: float) -> float:
+        """Note that a topic is held; give the time since which it has been.
+
+        After ``pause`` seconds without a word of it the time begins anew: the topic may have been mended in
+        between, and this process would not know.
+        """
         with self._lock:
-            return self._since.setdefault(topic, {}).setdefault(code, now)
+            spans = self._spans.setdefault(topic, {})
+            since, last = spans.get(code, (now, now))
+            spans[code] = (since if now - last <= pause else now, now)
+            return spans[code][0]
 
     def release(self, topic: TopicArn) -> None:
         """Forget a topic's holds: something has been published there."""
         with self._lock:
-            self._since.pop(topic, None)
+            self._spans.pop(topic, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from outbox_sdk.core.classification import ErrorClass, classify_table_error
 from outbox_sdk.core.entry import Entry
 from outbox_sdk.core.identifiers import ItemKey, SequenceNumber
 from outbox_sdk.core.lanes import Lane, MessageRecord, plan_held_lane
-from outbox_sdk.core.mark import Mark, Marked, MarkResult, Park, Unwritten, plan_mark
+from outbox_sdk.core.mark import Mark, Marked, MarkResult, Park, Unwritten, plan_mark, plan_park
 from outbox_sdk.core.message import OutboxMessage
 from outbox_sdk.core.outcome import (
     Dispatched,
@@ -157,7 +157,7 @@ class Dispatch:
             case Published():
                 self._settle_published(record)
             case Refused(code):
-                self._begin_park(Park(record.key, record.entry.message.marker, code))
+                self._begin_park(plan_park(record.entry.message, code))
             case Failed():
                 self._hold_lane((record, *lane), result)
                 lane.clear()
@@ -180,7 +180,9 @@ class Dispatch:
                 lane,
                 code=failure.code,
                 now=now,
-                held_since=context.holds.hold(lane[0].entry.topic, failure.code, now),
+                held_since=context.holds.hold(
+                    lane[0].entry.topic, failure.code, now, pause=context.park_held_after / 2
+                ),
                 park_after=context.park_held_after,
             )
             if parks:

@@ -8,6 +8,8 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
+import msgspec
+
 from outbox_sdk.core.backlog import Fetched, FetchResult, Sighting, Touch, Touched, TouchResult, Untouched
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import ItemKey
@@ -21,6 +23,7 @@ from outbox_sdk.core.sweep import (
     Outstanding,
     SweepPlan,
     decode_outstanding,
+    find_stopped,
     is_young,
     pick_oldest,
     plan_republish,
@@ -38,6 +41,8 @@ from outbox_sdk.shell.tally import Tally
 __all__ = ["sweep"]
 
 _T = TypeVar("_T")
+
+_TEN_YEARS_SECONDS = 315_360_000
 
 _CHUNK = 1_000
 """So many items are read and planned at a time, whatever the limit is."""
@@ -67,8 +72,11 @@ async def sweep(
     an item is published once.
 
     Raises:
-        ConfigurationError: it is to publish, and marking is switched off: each sweep would publish the same.
+        ConfigurationError: ``sweep_after`` is no time, or it is to publish and marking is switched off, so
+            that each sweep would publish the same.
     """
+    if not 0 <= sweep_after <= _TEN_YEARS_SECONDS:
+        raise ConfigurationError("sweep_after", f"{sweep_after} is not between 0 and {_TEN_YEARS_SECONDS} s")
     if publish and context.marker is None:
         raise ConfigurationError(
             "OUTBOX_SKIP_MARK_MESSAGES_AS_DISPATCHED", "publishing a backlog needs the marks: set it to false"
@@ -92,12 +100,15 @@ class _Run:
     ) -> None:
         self._backlog = backlog
         # What it publishes has no sequence number by which a later redrive of the item would be told apart.
-        self._context = replace(context, memo=PublishedMemo(), done=PublishedMemo())
+        # A retry for each item is allowed: what bounds a sweep is its limit, and a budget made for one batch
+        # would leave a large backlog unread.
+        retry = msgspec.structs.replace(context.retry, budget=context.retry.budget + limit)
+        self._context = replace(context, memo=PublishedMemo(), done=PublishedMemo(), retry=retry)
         self._limit = limit
         self._now = context.now()
         self._cutoff = _instant(self._now - sweep_after)
         self._deadline: Deadline = plan_deadline(asyncio.get_running_loop().time(), remaining_seconds)
-        self._calls = Calls(context, self._deadline)
+        self._calls = Calls(self._context, self._deadline)
         self._listing = Listing(backlog, self._calls, self._deadline)
         self._tally = Tally()
 
@@ -114,7 +125,7 @@ class _Run:
             old = [item for item in part if not is_young(parse_instant(item.created_at), self._cutoff)]
             self._tally.skip("young", len(part) - len(old))
             for chunk in _chunks(tuple({item.key: item for item in old}.values())):
-                plan = await self._plan_touches(chunk, left)
+                plan = await self._plan_touches(chunk, left, stopped)
                 left -= len(plan.items)
                 async with asyncio.TaskGroup() as group:
                     for items in plan.aggregates:
@@ -122,9 +133,12 @@ class _Run:
                 if not left:
                     break
 
-    async def _plan_touches(self, chunk: Sequence[Sighting], left: int) -> SweepPlan:
+    async def _plan_touches(self, chunk: Sequence[Sighting], left: int, stopped: set[Aggregate]) -> SweepPlan:
         fetched = await self._fetch([sighting.key for sighting in chunk], whole=False)
-        return self._plan(self._decode(fetched), limit=left, unless_touched_since=self._unless_since())
+        items = list(self._decode(fetched))
+        unread = [key for key, result in fetched.items() if isinstance(result, Unreadable)]
+        stopped |= find_stopped(items, unread, self._context.design)
+        return self._plan(items, limit=left, unless_touched_since=self._unless_since())
 
     async def _touch_aggregate(self, items: Sequence[Outstanding], stopped: set[Aggregate]) -> None:
         """Touch one after the other, so that the stream has them in this order; a failure ends it."""
@@ -168,6 +182,8 @@ class _Run:
                 blocked=blocked,
                 design=self._context.design,
                 wrapping=self._context.wrapping,
+                now=self._now,
+                park_older_than=self._context.park_older_than,
             )
             await self._publish_chunk(chunk, plan, blocked)
 

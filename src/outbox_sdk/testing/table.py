@@ -93,6 +93,8 @@ class InMemoryTable:
             return Marked(gone=True)
         if plain and item[design.not_dispatched] != park.marker:
             return Marked(gone=True)
+        if redrive_count_of(item, design) > park.redrive_count:
+            return Marked(gone=True)
         parked = {
             design.not_dispatched: {"S": PARKED},
             design.parked_at: {"S": now},
