@@ -84,10 +84,9 @@ class SweeperHandler:
 
 def _log(logger: Logger, report: SweepReport, context: Any) -> None:
     names = {"function_request_id": getattr(context, "aws_request_id", None)}
-    for line in describe_troubles(report):
-        logger.warning(line.event, extra={**names, **line.fields})
-    summary = describe_sweep(report)
-    logger.info(summary.event, extra={**names, **summary.fields})
+    for line in (*describe_troubles(report), describe_sweep(report)):
+        write = {"INFO": logger.info, "WARNING": logger.warning, "ERROR": logger.error}[line.level]
+        write(line.event, extra={**names, **line.fields})
 
 
 def _create_logger() -> Logger:

@@ -246,7 +246,7 @@ async def test_the_handler_warns_of_what_it_could_not_read_and_does_not_raise(
 
     assert len(report["unread"]) == 101
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
-        (logging.WARNING, "buckets_unread"),
+        (logging.ERROR, "buckets_unread"),
         (logging.INFO, "backlog_swept"),
     ]
 

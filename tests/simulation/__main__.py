@@ -17,6 +17,10 @@ from tests.simulation.scenarios import FAULT_CLASSES, draw_case, run_case
 __all__ = ["Summary", "main", "play"]
 
 MUTANT_SEEDS = 300
+"""Within so many seeds a mutant has to be found."""
+
+_ENOUGH = 10
+"""Found in so many seeds, a mutant needs no more of them."""
 
 
 class Summary(NamedTuple):
@@ -58,6 +62,13 @@ def _play_one(job: tuple[int, str | None]) -> Summary:
     return play(*job)[0]
 
 
+def _play_in_steps(pool: multiprocessing.pool.Pool, mutant: str) -> Iterator[Summary]:
+    """Play a mutant's seeds some at a time, for whoever reads them may have read enough."""
+    for start in range(0, MUTANT_SEEDS, 20):
+        jobs = [(seed, mutant) for seed in range(start, start + 20)]
+        yield from pool.imap(_play_one, jobs, chunksize=5)
+
+
 def replay_command(seed: int, mutant: str | None = None) -> str:
     """The line that plays a seed again, with its trace."""
     return f"nox -s simulate -- --seed {seed}" + (f" --mutant {mutant}" if mutant else "")
@@ -86,10 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.no_mutants:
             return int(failed)
         started = time.monotonic()
-        survived = show_mutants(
-            (name, pool.imap(_play_one, [(seed, name) for seed in range(MUTANT_SEEDS)], chunksize=25))
-            for name in MUTANTS
-        )
+        survived = show_mutants((name, _play_in_steps(pool, name)) for name in MUTANTS)
         print(f"{len(MUTANTS)} mutants in {time.monotonic() - started:.0f} s")
     return int(failed or survived)
 
@@ -163,13 +171,19 @@ def show_mutants(results: Iterable[tuple[str, Iterator[Summary]]]) -> bool:
     """Print in how many seeds each mutant was found, and by what; tell if one survived."""
     survived = False
     print()
-    print(f"Mutants, over {MUTANT_SEEDS} seeds each:")
+    print(f"Mutants, until found in {_ENOUGH} seeds, of at most {MUTANT_SEEDS}:")
     for name, summaries in results:
-        found = [summary for summary in summaries if summary.violation is not None]
+        found: list[Summary] = []
+        played = 0
+        for played, summary in enumerate(summaries, start=1):
+            if summary.violation is not None:
+                found.append(summary)
+            if len(found) == _ENOUGH:
+                break
         by = Counter(str(summary.violation) for summary in found)
         text = ", ".join(f"{invariant} {count}" for invariant, count in by.most_common())
         first = f"first {found[0].seed}" if found else "SURVIVED"
-        print(f"{name:42}{len(found):4}  {first:10}  {text}", flush=True)
+        print(f"{name:42}{len(found):3} of {played:3}  {first:10}  {text}", flush=True)
         survived = survived or not found
     return survived
 

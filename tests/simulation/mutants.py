@@ -11,7 +11,7 @@ from unittest import mock
 
 import msgspec
 
-from outbox_sdk.core import entry, mark, outcome, plan, stream, sweep
+from outbox_sdk.core import entry, lanes, mark, outcome, plan, stream, sweep
 from outbox_sdk.core.backlog import BUCKETS, BucketPage
 from outbox_sdk.core.classification import ErrorClass
 from outbox_sdk.core.lanes import MessageRecord
@@ -21,7 +21,7 @@ from outbox_sdk.core.message import Poison, Skipped
 from outbox_sdk.core.outcome import BatchReport, Held, Parked
 from outbox_sdk.core.publish import EntryFailed, Failed, Published, Refused, RequestFailed, Settlement
 from outbox_sdk.core.retry import Deadline
-from outbox_sdk.shell import context, dispatch, listing, relay
+from outbox_sdk.shell import context, dispatch, listing, relay, sweeper
 from outbox_sdk.shell.producer import Outbox
 from outbox_sdk.testing.simulation.services import SimulatedPorts
 from outbox_sdk.testing.table import InMemoryTable
@@ -416,7 +416,145 @@ def tasks_left_behind(stack: ExitStack) -> None:
     replace(stack, dispatch.Dispatch, "_begin_park", begin_park)
 
 
+@mutant
+def park_forgets_redrives(stack: ExitStack) -> None:
+    """A park has the marker for its only condition: it sets aside what a person has just mended."""
+
+    async def park(self: Any, park_: mark.Park, *, now: str) -> Any:
+        return await original(self, msgspec.structs.replace(park_, redrive_count=10**6), now=now)
+
+    original = replace(stack, InMemoryTable, "park", park)
+
+
+@mutant
+def mark_forgets_redrives(stack: ExitStack) -> None:
+    """A mark has the marker for its only condition: it settles what somebody has just sent again."""
+
+    def mark_item(self: Any, mark_: mark.Mark) -> Any:
+        return original(self, msgspec.structs.replace(mark_, redrive_count=10**6))
+
+    original = replace(stack, InMemoryTable, "_mark", mark_item)
+
+
+@mutant
+def missing_means_dispatched(stack: ExitStack) -> None:
+    """An item that is not there any more has been dispatched, whatever the strategy."""
+
+    def plan_batch(intake: Any, **options: Any) -> Any:
+        return original(intake, **{**options, "deletes": True})
+
+    original = replace(stack, relay, "plan_batch", plan_batch)
+
+
+@mutant
+def removal_settles(stack: ExitStack) -> None:
+    """A message whose item is deleted in the same batch needs no publishing."""
+
+    def plan_intake(records: Any) -> Any:
+        intake = original(records)
+        gone = {key for key, arrival in intake.messages.items() if arrival.removed}
+        return msgspec.structs.replace(
+            intake,
+            messages={key: arrival for key, arrival in intake.messages.items() if key not in gone},
+            settled={**intake.settled, **dict.fromkeys(gone, outcome.Settled("removed"))},
+        )
+
+    original = replace(stack, relay, "plan_intake", plan_intake)
+
+
+@mutant
+def held_since_the_message_is_old(stack: ExitStack) -> None:
+    """How old a message is stands for how long it has been held."""
+
+    def held(lane: Any, **options: Any) -> Any:
+        return original(lane, **{**options, "held_since": 0.0})
+
+    original = replace(stack, dispatch, "plan_held_lane", held)
+
+
+@mutant
+def latest_record_gives_the_place(stack: ExitStack) -> None:
+    """A message takes its place in the lane from the last change of its item, not from the first."""
+
+    def plan_intake(records: Any) -> Any:
+        intake = original(records)
+        moved = {
+            key: msgspec.structs.replace(arrival, position=arrival.record.position)
+            for key, arrival in intake.messages.items()
+        }
+        return msgspec.structs.replace(intake, messages=moved)
+
+    original = replace(stack, relay, "plan_intake", plan_intake)
+
+
+@mutant
+def sequence_ignored(stack: ExitStack) -> None:
+    """The producer's own numbers are passed on and not looked at."""
+    replace(stack, lanes, "_lane_order", lambda lane: lambda record: (record.position, 0))
+
+
+@mutant
+def changed_items_are_not_looked_up(stack: ExitStack) -> None:
+    """Only the age of a record decides whether its item is looked up."""
+
+    def needs_lookup(record: Any, *, now: float, recheck_after: float) -> bool:
+        return record.creation is None or now - record.creation >= recheck_after
+
+    replace(stack, plan, "_needs_lookup", needs_lookup)
+
+
 # Sweeping
+
+
+@mutant
+def sweep_publishes_past_unread_items(stack: ExitStack) -> None:
+    """An item whose body could not be read is held, and what is behind it is published."""
+
+    def plan_republish(items: Any, fetched: Any, **options: Any) -> Any:
+        held = {i.key: Held(fetched[i.key].code) for i in items if isinstance(fetched[i.key], Unreadable)}
+        planned = original([item for item in items if item.key not in held], fetched, **options)
+        return msgspec.structs.replace(planned, decided={**planned.decided, **held})
+
+    original = replace(stack, sweeper, "plan_republish", plan_republish)
+
+
+@mutant
+def sweep_forgets_holds_between_chunks(stack: ExitStack) -> None:
+    """What one chunk holds, the next one passes by."""
+
+    def plan_republish(items: Any, fetched: Any, **options: Any) -> Any:
+        return original(items, fetched, **{**options, "blocked": {}})
+
+    original = replace(stack, sweeper, "plan_republish", plan_republish)
+
+
+@mutant
+def sweep_goes_by_the_clock_alone(stack: ExitStack) -> None:
+    """A backlog is put in order by the producers' clocks, whatever numbers it carries."""
+    replace(stack, sweep, "_in_order", lambda aggregate: sorted(aggregate, key=sweep._age_order))
+
+
+@mutant
+def touches_again_and_again(stack: ExitStack) -> None:
+    """A sweep touches what the one before has touched."""
+    replace(stack, sweeper, "_TOUCH_AGAIN_AFTER_SECONDS", 0)
+
+
+@mutant
+def touches_past_unread_items(stack: ExitStack) -> None:
+    """What could not be read is left for the next sweep, and what is behind it is touched."""
+    replace(stack, sweeper, "find_stopped", lambda items, unread, design: set())
+
+
+@mutant
+def touches_go_on_after_a_failure(stack: ExitStack) -> None:
+    """What is behind an item that could not be touched is touched all the same."""
+
+    async def touch_aggregate(self: Any, items: Any, stopped: Any) -> None:
+        for item in items:
+            await original(self, (item,), set())
+
+    original = replace(stack, sweeper._Run, "_touch_aggregate", touch_aggregate)
 
 
 @mutant

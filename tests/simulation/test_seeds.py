@@ -12,7 +12,7 @@ from tests.simulation.__main__ import MUTANT_SEEDS, main, play, replay_command
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.scenarios import FAULT_CLASSES, draw_case, run_case
 
-SEEDS_A_CLASS = 12
+SEEDS_A_CLASS = 6
 
 
 @pytest.mark.parametrize("fault_class", FAULT_CLASSES)

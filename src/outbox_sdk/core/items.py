@@ -123,7 +123,7 @@ def decode_item(item: Item, key: ItemKey, design: TableDesign) -> OutboxMessage 
             headers={name: text.S for name, text in (image.headers.M or {}).items()},
             sequence=_integer(image.sequence),
             dispatch_count=_lenient_count(image.dispatch_count),
-            redrive_count=_integer(image.redrive_count) or 0,
+            redrive_count=max(0, _integer(image.redrive_count) or 0),
             hops=_integer(image.hops) or 0,
         )
     except (msgspec.ValidationError, ValueError):

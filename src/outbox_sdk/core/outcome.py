@@ -180,6 +180,7 @@ _SKIPS = {
     "removed_undispatched": "removed_undispatched",
     "dispatched": "already_dispatched",
     "deleted": "already_deleted",
+    "redriven": "redriven_since",
     "settled elsewhere": "settled_elsewhere",
 }
 

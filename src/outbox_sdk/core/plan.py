@@ -11,7 +11,7 @@ from outbox_sdk.core.lanes import Lane, MessageRecord, hold_unreadable, plan_lan
 from outbox_sdk.core.lookup import Found, LookupResult, Missing, Unreadable
 from outbox_sdk.core.mark import Park, plan_park
 from outbox_sdk.core.message import OutboxMessage, Poison, Skipped
-from outbox_sdk.core.outcome import Outcome, Settled
+from outbox_sdk.core.outcome import Held, Outcome, Settled
 from outbox_sdk.core.routing import Refusal, Routing
 from outbox_sdk.core.stream import Record
 from outbox_sdk.core.text import parse_instant
@@ -183,6 +183,9 @@ def plan_batch(
             case _:
                 pass  # outstanding, or nothing speaks against publishing it
         entry = refuse_old(message, now, park_older_than) or wrapping.encode(message)
+        if isinstance(entry, Refusal) and key in unreadable:
+            decided[key] = Held(unreadable[key])  # parked when it is known that it still waits
+            continue
         if isinstance(entry, Refusal):
             parks.append(plan_park(message, entry.reason))
             continue

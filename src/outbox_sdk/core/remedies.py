@@ -86,6 +86,9 @@ _TABLE_CODES: Mapping[str, str] = {
 }
 _RIGHTS: Mapping[str, str] = {
     "lookup_failed": _READ_RIGHT,
+    "fetch_failed": _READ_RIGHT,
+    "touch_failed": "allow the sweeper's role dynamodb:UpdateItem on the outbox table",
+    "buckets_unread": "allow the sweeper's role dynamodb:Query on the index of outstanding items",
     "mark_failed": _MARK_RIGHT,
     "mark_refused": _MARK_RIGHT,
     "park_failed": _PARK_RIGHT,

@@ -128,7 +128,7 @@ def plan_sweep(
 
     An aggregate goes by ``Sequence`` if all of it has one, else by the instants of ``CreatedAt``. Items that
     were touched at ``unless_touched_since`` (fixed-width UTC) or later are left out; those behind them are
-    not, for they come behind them in the stream as well.
+    not, for they come behind them in the stream as well, unless Lambda has given the first touch up.
 
     ``None`` plans for publishing: nobody's touch counts, and an aggregate ends before its first young item,
     for nothing may overtake that.

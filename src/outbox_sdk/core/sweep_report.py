@@ -5,9 +5,11 @@ from typing import Any
 
 import msgspec
 
+from outbox_sdk.core.classification import ErrorClass, known_class
 from outbox_sdk.core.errors import InvalidEventError
 from outbox_sdk.core.identifiers import ItemKey
-from outbox_sdk.core.report import LogLine
+from outbox_sdk.core.remedies import find_remedy
+from outbox_sdk.core.report import Level, LogLine
 
 __all__ = [
     "MAX_SWEEP_LIMIT",
@@ -94,12 +96,21 @@ def describe_troubles(report: SweepReport) -> Iterator[LogLine]:
     for trouble in report.troubles:
         name = "code" if trouble.failed else "reason"
         fields = {name: trouble.code, "count": trouble.count, "key": trouble.first.describe()}
-        yield LogLine(trouble.event, fields)
+        if trouble.failed:
+            fields["advice"] = find_remedy(trouble.event, trouble.code)
+        yield LogLine(trouble.event, fields, _level(trouble.code) if trouble.failed else "WARNING")
     by_code: dict[str, list[str]] = {}
     for bucket, code in report.unread.items():
         by_code.setdefault(code, []).append(bucket)
     for code, buckets in by_code.items():
-        yield LogLine("buckets_unread", {"code": code, "count": len(buckets), "buckets": sorted(buckets)})
+        fields = {"code": code, "count": len(buckets), "buckets": sorted(buckets)}
+        advice = find_remedy("buckets_unread", code)
+        yield LogLine("buckets_unread", {**fields, "advice": advice}, _level(code))
+
+
+def _level(code: str) -> Level:
+    """``ERROR`` is for what waits for a person."""
+    return "WARNING" if known_class(code) is ErrorClass.RETRY else "ERROR"
 
 
 def encode_sweep(report: SweepReport) -> dict[str, Any]:

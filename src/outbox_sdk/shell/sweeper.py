@@ -47,6 +47,9 @@ _TEN_YEARS_SECONDS = 315_360_000
 _CHUNK = 1_000
 """So many items are read and planned at a time, whatever the limit is."""
 
+_WHOLE_CHUNK = 100
+"""So many bodies are in memory at a time, of up to 400 KB each."""
+
 _TOUCH_AGAIN_AFTER_SECONDS = 6 * 3_600
 """A touched item has its way through the stream before it, which an hour's retries may make a long one."""
 
@@ -111,6 +114,7 @@ class _Run:
         self._calls = Calls(self._context, self._deadline)
         self._listing = Listing(backlog, self._calls, self._deadline)
         self._tally = Tally()
+        self._unread: list[ItemKey] = []
 
     def report(self) -> SweepReport:
         return self._tally.report(found=self._listing.found, unread=self._listing.unread, now=self._now)
@@ -124,7 +128,7 @@ class _Run:
         while left and (part := await self._listing.read_next()):
             old = [item for item in part if not is_young(parse_instant(item.created_at), self._cutoff)]
             self._tally.skip("young", len(part) - len(old))
-            for chunk in _chunks(tuple({item.key: item for item in old}.values())):
+            for chunk in _chunks(tuple({item.key: item for item in old}.values()), _CHUNK):
                 plan = await self._plan_touches(chunk, left, stopped)
                 left -= len(plan.items)
                 async with asyncio.TaskGroup() as group:
@@ -136,8 +140,8 @@ class _Run:
     async def _plan_touches(self, chunk: Sequence[Sighting], left: int, stopped: set[Aggregate]) -> SweepPlan:
         fetched = await self._fetch([sighting.key for sighting in chunk], whole=False)
         items = list(self._decode(fetched))
-        unread = [key for key, result in fetched.items() if isinstance(result, Unreadable)]
-        stopped |= find_stopped(items, unread, self._context.design)
+        self._unread.extend(key for key, result in fetched.items() if isinstance(result, Unreadable))
+        stopped |= find_stopped(items, self._unread, self._context.design)
         return self._plan(items, limit=left, unless_touched_since=self._unless_since())
 
     async def _touch_aggregate(self, items: Sequence[Outstanding], stopped: set[Aggregate]) -> None:
@@ -174,7 +178,7 @@ class _Run:
         """Publish in chunks what a complete look at the backlog has put in order."""
         items = await self._plan_publishing()
         blocked: dict[Aggregate, str] = {}
-        for chunk in _chunks(items):
+        for chunk in _chunks(items, _WHOLE_CHUNK):
             fetched = await self._fetch([item.key for item in chunk], whole=True)
             plan = plan_republish(
                 chunk,
@@ -248,7 +252,7 @@ def _instant(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _chunks(items: Sequence[_T]) -> Iterable[Sequence[_T]]:
+def _chunks(items: Sequence[_T], size: int) -> Iterable[Sequence[_T]]:
     rest = iter(items)
-    while chunk := tuple(islice(rest, _CHUNK)):
+    while chunk := tuple(islice(rest, size)):
         yield chunk

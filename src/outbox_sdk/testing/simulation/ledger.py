@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from outbox_sdk.core.identifiers import ItemKey
 from outbox_sdk.core.items import is_outstanding
 from outbox_sdk.core.publish import MAX_ENTRIES, PublishRequest
@@ -22,6 +24,7 @@ from outbox_sdk.testing.simulation.tracked import (
 __all__ = ["Ledger"]
 
 _FIVE_MINUTES = 300.0
+_SIX_HOURS = 6 * 3_600.0
 
 
 class Ledger:
@@ -86,6 +89,13 @@ class Ledger:
         elif not self._accepted(tracked, redrive):
             self.violate("marked first", tracked.name)
 
+    def mended(self, key: ItemKey) -> Commit:
+        """A person mends what could not be published; give the commit that it is from now on."""
+        tracked = self.messages[key]
+        tracked.commit = msgspec.structs.replace(tracked.commit, kind="good")
+        self.note("%s mended", tracked.name)
+        return tracked.commit
+
     def parking(self, key: ItemKey, reason: str) -> None:
         """An item is about to be parked."""
         tracked = self.messages[key]
@@ -98,14 +108,33 @@ class Ledger:
         if code == reason or since is None or self.now - since < after:
             self.violate("innocent", f"{tracked.name} is parked with {reason}")
 
-    def touched(self, key: ItemKey, invocation: Invocation) -> None:
-        """The sweeper touched an item: one run touches an aggregate's items in their order."""
+    def touched(self, key: ItemKey, invocation: Invocation, before: Mapping[str, Any]) -> None:
+        """The sweeper touched an item: an aggregate's in their order, and none again too soon."""
         tracked = self.messages[key]
         self.note("%s touched", tracked.name)
-        commit = tracked.commit
-        if invocation.touched.get(commit.aggregate, 0) > commit.transaction:
-            self.violate("overtaken", f"{tracked.name} is touched behind a younger one")
-        invocation.touched[commit.aggregate] = commit.transaction
+        invocation.touched.add(key)
+        if self.design.touched_at in before:
+            since = self.now - tracked.touched_at
+            if since < _SIX_HOURS:
+                self.violate("illegal request", f"{tracked.name} is touched again after {since:.0f} s")
+        tracked.touched_at = self.now
+        if invocation.blind or self.design.keyed_by == "message":
+            return  # what it could not see it could not touch; and where there is no order, there is none
+        for other in self.messages.values():
+            commit = other.commit
+            older = commit.aggregate == tracked.commit.aggregate and (
+                commit.transaction < tracked.commit.transaction
+            )
+            if older and self._is_due(other) and other.key not in invocation.touched:
+                self.violate("overtaken", f"{tracked.name} is touched before {other.name}")
+
+    def _is_due(self, tracked: Tracked) -> bool:
+        """Whether a sweep had to touch a message: outstanding for long, seen by the index, and not lately."""
+        item = self.items.get(tracked.key)
+        if not is_outstanding(item, self.design) or item is None or self.design.touched_at in item:
+            return False
+        margin = self.scenario.index_lag + self.scenario.clock_skew + self.scenario.relaying.timeout
+        return self.now - tracked.commit.at > self.scenario.relaying.sweep_after + margin
 
     def refused(self, topic: str, code: str) -> None:
         """A topic answered a whole request, or some of its entries, with a code."""
@@ -131,6 +160,9 @@ class Ledger:
     def accept(self, key: ItemKey, acceptance: Acceptance) -> None:
         """A topic accepts a message."""
         tracked, invocation = self.messages[key], acceptance.invocation
+        # What was refused before has been mended: whoever is refused now has waited for no time.
+        for place in [place for place in self.refusals if place[0] == tracked.commit.topic]:
+            del self.refusals[place]
         before = [a for a in tracked.acceptances if a.redrive == acceptance.redrive]
         tracked.acceptances.append(acceptance)
         invocation.accepted.add(key)
@@ -232,11 +264,19 @@ class Ledger:
             image = record["dynamodb"].get("NewImage")
             key = ItemKey.from_item(record["dynamodb"]["Keys"])
             item = self.items.get(key)
-            if not is_outstanding(image, self.design) or not is_outstanding(item, self.design):
+            if not is_outstanding(image, self.design):
                 continue
-            redrive = self._redrive(image)
-            if redrive == self._redrive(item) and not self._accepted(self.messages[key], redrive):
-                yield self.messages[key]
+            tracked, redrive = self.messages[key], self._redrive(image)
+            if item is None:
+                # Deleted by somebody before it was published: the image is all that is left, and enough, but
+                # it cannot be parked where its topic has been out of reach for too long.
+                held = any(topic == tracked.commit.topic for topic, _ in self.refusals)
+                kept = self.scenario.relaying.strategy != "delete"
+                waits = tracked.good and kept and not tracked.parks and not held
+            else:
+                waits = is_outstanding(item, self.design) and redrive == self._redrive(item)
+            if waits and not self._accepted(tracked, redrive):
+                yield tracked
 
     def logged(self, text: str) -> None:
         """A line is written to the log."""

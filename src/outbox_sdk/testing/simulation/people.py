@@ -63,6 +63,35 @@ class People:
             for _, item in items:
                 self._table.put(item)
 
+    async def edit(self) -> None:
+        """Change outstanding items in a way that is no concern of the relay's."""
+        for at in self._scenario.edits:
+            await sleep_until(at)
+            outstanding = [
+                key for key, item in self._table.items.items() if is_outstanding(item, self._design)
+            ]
+            if outstanding:
+                key = self._random.choice(outstanding)
+                self._ledger.note("%s changed by somebody", self._ledger.name(key))
+                self._table.put({**self._table.items[key], "Note": {"S": str(at)}})
+
+    async def mend(self) -> None:
+        """Mend parked items and redrive them, as the reason tells a person to."""
+        for at in self._scenario.mends:
+            await sleep_until(at)
+            parked = [
+                key
+                for key, item in self._table.items.items()
+                if item.get(self._design.not_dispatched) == {"S": PARKED}
+                and not self._ledger.messages[key].good
+            ]
+            if parked:
+                key = self._random.choice(parked)
+                commit = self._ledger.mended(key)
+                body, topic = {"S": '{"mended":true}'}, {"S": commit.topic}
+                self._table.items[key] |= {self._design.body: body, self._design.topic: topic}
+                self._redrive(key)
+
     def _build_item(self, outbox: Outbox, commit: Commit, number: int) -> Mapping[str, Any]:
         size = self._random.choice((0, 40, 400)) if commit.kind != "too_big" else 3 * TOPIC_MAX_BYTES
         entry = outbox.put(
@@ -73,7 +102,7 @@ class People:
             sequence=commit.sequence,
             headers={"Canary": CANARY},
             created_at=datetime.fromtimestamp(EPOCH, UTC)
-            + timedelta(seconds=asyncio.get_running_loop().time(), microseconds=number),
+            + timedelta(seconds=asyncio.get_running_loop().time() + self._skew(commit), microseconds=number),
         )
         item: dict[str, Any] = dict(entry["Put"]["Item"])
         match commit.kind:
@@ -88,6 +117,12 @@ class People:
             for name in (self._design.is_dispatched, self._design.dispatch_count):
                 del item[name]
         return item
+
+    def _skew(self, commit: Commit) -> float:
+        # Only where the numbers give the order: without them, nothing but the clocks does.
+        if commit.sequence is None:
+            return 0.0
+        return self._scenario.clock_skew * self._random.uniform(-0.5, 0.5)
 
     async def remove(self) -> None:
         """Delete items, outstanding ones if there are any."""

@@ -135,7 +135,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
     ``calm_after`` is when faults end, so that everything must come to rest. ``splits`` are times at which a
     shard of the stream splits. ``removals`` are times at which somebody deletes an item, an outstanding one
-    if there is one; ``replays`` are times at which somebody sends a dispatched message again.
+    if there is one; ``replays`` are times at which somebody sends a dispatched message again; ``edits`` are
+    times at which somebody changes an outstanding item, and ``mends`` times at which somebody mends and
+    redrives a parked one. ``clock_skew`` is by how many seconds the clocks of producers differ that number
+    their messages.
     """
 
     commits: tuple[Commit, ...]
@@ -145,5 +148,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     splits: tuple[float, ...] = ()
     removals: tuple[float, ...] = ()
     replays: tuple[float, ...] = ()
+    edits: tuple[float, ...] = ()
+    mends: tuple[float, ...] = ()
+    clock_skew: float = 0.0
     calm_after: float = 60.0
     index_lag: float = 0.0

@@ -250,7 +250,10 @@ class SimulatedPorts:
         if not self._table.holds(bucket):
             return BucketPage(())  # at once and without a fault: there are ninety of them in every sweep
         answer = await self._call("query", "table", 1, work)
-        return Unreadable(answer.code) if isinstance(answer, Fault) else answer
+        if isinstance(answer, Fault):
+            self._running.blind = True
+            return Unreadable(answer.code)
+        return answer
 
     async def fetch(self, keys: Sequence[ItemKey], *, whole: bool) -> Mapping[ItemKey, FetchResult]:
         """Read items; keys may be left unprocessed."""
@@ -267,9 +270,10 @@ class SimulatedPorts:
         """Touch one item."""
 
         def work(_: Fault) -> TouchResult:
+            before = self._table.items.get(touch.key, {})
             result = _finish(self._table.touch(touch))
             if isinstance(result, Touched):
-                self._ledger.touched(touch.key, self._running)
+                self._ledger.touched(touch.key, self._running, before)
             return result
 
         answer = await self._call("touch", "table", 1, work)

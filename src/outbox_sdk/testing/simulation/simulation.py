@@ -140,7 +140,15 @@ class _Simulation:
     async def _play(self) -> None:
         ledger = self._ledger
         people = People(self._scenario, self._table, design=self._design, ledger=ledger, random=self._random)
-        await asyncio.gather(people.produce(), people.remove(), people.replay(), self._split(), self._sweep())
+        await asyncio.gather(
+            people.produce(),
+            people.remove(),
+            people.replay(),
+            people.edit(),
+            people.mend(),
+            self._split(),
+            self._sweep(),
+        )
         await self._rest()
         await sleep_until(self._scenario.calm_after)
         await self._rest()

@@ -53,7 +53,8 @@ class Invocation:
         self.ended: float | None = None
         self.keys: set[ItemKey] = set()
         self.accepted: set[ItemKey] = set()
-        self.touched: dict[str, int] = {}
+        self.touched: set[ItemKey] = set()
+        self.blind = False
 
 
 class Acceptance:
@@ -78,6 +79,7 @@ class Tracked:
         self.parks: list[str] = []
         self.removed = False
         self.left_stream = False
+        self.touched_at = 0.0
         self.excuses = 0
 
     @property
