@@ -19,7 +19,7 @@ __all__ = ["Summary", "main", "play"]
 MUTANT_SEEDS = 300
 """Within so many seeds a mutant has to be found."""
 
-_ENOUGH = 10
+_ENOUGH = 3
 """Found in so many seeds, a mutant needs no more of them."""
 
 
@@ -133,7 +133,7 @@ def show_seeds(summaries: Iterable[Summary], mutant: str | None = None) -> bool:
                 print(f"  {replay_command(summary.seed, mutant)}")
     print()
     print("Repetitions a message, and in brackets the bound that each seed is held to:")
-    print(f"{'':22}{'standard':>20}{'FIFO, 5 minutes':>18}{'FIFO, ever':>20}")
+    print(f"{'':26}{'standard':>20}{'FIFO, 5 minutes':>18}{'FIFO, ever':>20}")
     for name in FAULT_CLASSES:
         if not messages[name, 0] and not messages[name, 1]:
             continue
@@ -143,11 +143,14 @@ def show_seeds(summaries: Iterable[Summary], mutant: str | None = None) -> bool:
             for kind in (0, 1)
         )
         # Anything delivered twice inside five minutes is a violation, and would be listed above.
-        print(f"{name:22}{standard:>20}{'0.000':>18}{fifo:>20}")
+        print(f"{name:26}{standard:>20}{'0.000':>18}{fifo:>20}")
     print()
     for name, meaning in INVARIANTS.items():
         print(f"{violations[name]:6}  {name}: {meaning}")
-    return bool(violations)
+    repeated = duplicates["none", 0] + duplicates["none", 1]
+    if repeated:
+        print(f"VIOLATION: {repeated} repetitions without a fault")
+    return bool(violations or repeated)
 
 
 def _play_small_world(job: tuple[str, Try]) -> tuple[str, Try, str | None]:
@@ -175,7 +178,8 @@ def show_mutants(results: Iterable[tuple[str, Iterator[Summary]]]) -> bool:
     for name, summaries in results:
         found: list[Summary] = []
         played = 0
-        for played, summary in enumerate(summaries, start=1):
+        for summary in summaries:
+            played += 1
             if summary.violation is not None:
                 found.append(summary)
             if len(found) == _ENOUGH:
