@@ -7,13 +7,13 @@ fixture below, at work in every test of this folder, collects all that a user co
 import logging
 import traceback
 from collections.abc import Iterator
-from contextlib import closing
 from uuid import uuid4
 
 import pytest
 
 from outbox_sdk.lambda_handler import RelayHandler
 from tests.faults.support import CANARY, said
+from tests.support.handlers import open_handler
 from tests.support.wire import Wire, open_wire
 
 
@@ -86,11 +86,5 @@ def wire(endpoint: Wire) -> Wire:
 @pytest.fixture
 def handler(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Iterator[RelayHandler]:
     """A handler as Lambda would find it, but for the endpoint; its credentials are those of key ``OLD``."""
-    for name in ("AWS_PROFILE", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "OLD")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", wire.endpoint_url)
-    monkeypatch.setenv("DYNAMODB_OUTBOX_TABLE_NAME", "outbox")
-    with closing(RelayHandler()) as opened:
+    with open_handler(wire, monkeypatch, access_key="OLD") as opened:
         yield opened

@@ -11,8 +11,6 @@ import sys
 import time
 import traceback
 import tracemalloc
-from collections.abc import Iterator
-from contextlib import closing
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -47,19 +45,6 @@ from tests.support.wire import Wire
 
 SUCCESS: Any = {"batchItemFailures": []}
 BY_TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
-
-
-@pytest.fixture
-def handler(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Iterator[RelayHandler]:
-    """The handler as Lambda finds it, but for the endpoint."""
-    for name in ("AWS_PROFILE", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", wire.endpoint_url)
-    monkeypatch.setenv("DYNAMODB_OUTBOX_TABLE_NAME", "outbox")
-    with closing(RelayHandler()) as opened:
-        yield opened
 
 
 async def relay_poison(bench: Bench, *poison: Items) -> Relayed:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from outbox_sdk import TableDesign
 from outbox_sdk.lambda_handler import RelayHandler
 from tests.support.events import FakeContext, insert_record, insert_records, write_event
+from tests.support.handlers import open_handler
 from tests.support.outbox_tables import item_of
 from tests.support.wire import Wire, items_answer, open_wire
 
@@ -27,13 +27,7 @@ def wire() -> Iterator[Wire]:
 @pytest.fixture
 def handler(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Iterator[RelayHandler]:
     """A handler as Lambda would find it, but for the endpoint."""
-    for name in ("AWS_PROFILE", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", wire.endpoint_url)
-    monkeypatch.setenv("DYNAMODB_OUTBOX_TABLE_NAME", "outbox")
-    with closing(RelayHandler()) as opened:
+    with open_handler(wire, monkeypatch) as opened:
         yield opened
 
 
