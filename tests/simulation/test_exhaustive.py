@@ -5,6 +5,7 @@ import pytest
 from tests.simulation.exhaustive import SMALL_WORLDS, Try, list_tries, play_try
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("world", SMALL_WORLDS)
 def test_one_fault_or_kill_anywhere_breaks_nothing(world: str) -> None:
     """Nothing is lost, overtaken, marked too early or repeated for no reason, wherever it strikes."""

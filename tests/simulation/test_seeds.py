@@ -24,6 +24,7 @@ def test_seeds_break_no_invariant(fault_class: str) -> None:
         assert run.violations == (), replay_command(seed)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", MUTANTS)
 def test_each_mutant_is_found(name: str) -> None:
     """A simulator that misses a mistake that is there proves nothing about those that are not."""
