@@ -71,7 +71,7 @@ class Listing:
 
     def __init__(self, backlog: Backlog, calls: Calls, deadline: Deadline) -> None:
         self.unread: dict[str, str] = {}
-        self.found = 0
+        self.found: int = 0
         self._backlog = backlog
         self._calls = calls
         self._deadline = deadline

@@ -55,7 +55,7 @@ class SimulatedMapping:
         self._finished: set[str] = set()
         self._pollers: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._busy = 0
-        self.rested = asyncio.Event()
+        self.rested: asyncio.Event = asyncio.Event()
         self.given_up: list[Mapping[str, Any]] = []
 
     async def run(self) -> None:

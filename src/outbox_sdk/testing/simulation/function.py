@@ -52,7 +52,7 @@ class SimulatedFunction:
         self._idle: list[Process] = []
         self._sandboxes = 0
         self._invocations = 0
-        self.steps = 0
+        self.steps: int = 0
 
     async def invoke(self, batch: Sequence[Mapping[str, Any]]) -> Any:
         """Relay one batch; give the handler's response, or ``None`` for an error of the function."""

@@ -28,9 +28,9 @@ class Sandbox:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.alive = True
+        self.alive: bool = True
         self.context: RelayContext | None = None
-        self.steps = 0
+        self.steps: int = 0
         self._kill_at: int | None = None
         self._main: asyncio.Task[Any] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -49,7 +49,7 @@ class SimulatedTable(InMemoryTable):
         self._stream = stream
         self._ledger = ledger
         ledger.items = self.items
-        self.changed = asyncio.Event()
+        self.changed: asyncio.Event = asyncio.Event()
         self._index_lag = index_lag
         self._index = InMemoryTable(design)
         self._index_at = -math.inf
@@ -97,7 +97,7 @@ class SimulatedPorts:
     ) -> None:
         self.invocation: Invocation | None = None
         self.request_size = request_size
-        self.deletes = table.deletes
+        self.deletes: bool = table.deletes
         self._sandbox = sandbox
         self._table = table
         self._topics = topics

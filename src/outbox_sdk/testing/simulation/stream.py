@@ -23,9 +23,9 @@ class SimulatedShard:
         self.low = low
         self.high = high
         self.parent = parent
-        self.open = True
+        self.open: bool = True
         self.records: list[tuple[float, dict[str, Any]]] = []
-        self.trimmed = 0
+        self.trimmed: int = 0
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ class SimulatedStream:
 
     def __init__(self, shards: int, *, longer_from: int = 3) -> None:
         edges = [_HASHES * number // shards for number in range(shards + 1)]
-        self.shards = [SimulatedShard(low, high) for low, high in pairwise(edges)]
+        self.shards: list[SimulatedShard] = [SimulatedShard(low, high) for low, high in pairwise(edges)]
         self._number = 0
         self._longer_from = longer_from
 

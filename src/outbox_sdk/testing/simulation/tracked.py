@@ -54,7 +54,7 @@ class Invocation:
         self.keys: set[ItemKey] = set()
         self.accepted: set[ItemKey] = set()
         self.touched: set[ItemKey] = set()
-        self.blind = False
+        self.blind: bool = False
 
 
 class Acceptance:
@@ -65,7 +65,7 @@ class Acceptance:
         self.invocation = invocation
         self.redrive = redrive
         self.delivered = delivered
-        self.answered = False
+        self.answered: bool = False
 
 
 class Tracked:
@@ -74,13 +74,13 @@ class Tracked:
     def __init__(self, name: str, key: ItemKey, commit: Commit) -> None:
         self.name = name
         self.key = key
-        self.commit = commit
+        self.commit: Commit = commit
         self.acceptances: list[Acceptance] = []
         self.parks: list[str] = []
-        self.removed = False
-        self.left_stream = False
-        self.touched_at = 0.0
-        self.excuses = 0
+        self.removed: bool = False
+        self.left_stream: bool = False
+        self.touched_at: float = 0.0
+        self.excuses: int = 0
 
     @property
     def good(self) -> bool:
