@@ -46,7 +46,7 @@ def commits(*lanes: tuple[str, str], count: int = 3) -> tuple[Commit, ...]:
 
 def kill_everywhere(scenario: Scenario, *, arrives: bool) -> list[Run]:
     """Play a scenario once for each step of its first invocation, killed there."""
-    steps = simulate(scenario).steps
+    steps = simulate(scenario).steps[0]
     assert steps > 10
     return [simulate(scenario, OneKill(step, arrives=arrives)) for step in range(1, steps + 1)]
 

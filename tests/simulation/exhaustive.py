@@ -76,10 +76,11 @@ _BUCKETS = tuple(sorted({bucket_of(f"m{number}", 16) for number in range(6)}))
 
 
 class Try(NamedTuple):
-    """One thing that goes wrong: a fault at a call, or a kill at a step with what is on its way arriving."""
+    """One thing that goes wrong: a fault at a call, or a kill at a step of an invocation."""
 
     call: int | None = None
     fault: str = ""
+    invocation: int = 0
     step: int | None = None
     arrives: bool = False
 
@@ -87,19 +88,27 @@ class Try(NamedTuple):
     def plan(self) -> FaultPlan:
         """The plan that does just this."""
         if self.step is not None:
-            return OneKill(self.step, arrives=self.arrives)
+            return OneKill(self.step, arrives=self.arrives, invocation=self.invocation)
         if self.call is not None:
             return OneFault(self.call, _FAULTS[self.fault])
         return Calm()
 
 
 def list_tries(world: str) -> Iterator[Try]:
-    """List everything that can go wrong once in the first invocation of a world, and in all its calls."""
+    """List everything that can go wrong once in a world: at each of its calls, at each of its steps."""
     calm = play_try(world, Try())
-    yield from (Try(call=call, fault=fault) for call in range(calm.calls) for fault in _FAULTS)
-    for step in range(1, calm.steps + 1):
-        yield Try(step=step, arrives=False)
-        yield Try(step=step, arrives=True)
+    for call, (operation, size) in enumerate(calm.calls):
+        for name, fault in _FAULTS.items():
+            # Only requests of several elements fail in part, and only where there is such an element.
+            partly = (
+                operation in ("publish", "mark", "lookup", "fetch") and min(fault.positions, default=0) < size
+            )
+            if fault.kind != "partial" or partly:
+                yield Try(call=call, fault=name)
+    for invocation, steps in enumerate(calm.steps):
+        for step in range(1, steps + 1):
+            yield Try(invocation=invocation, step=step, arrives=False)
+            yield Try(invocation=invocation, step=step, arrives=True)
 
 
 def play_try(world: str, chosen: Try, *, tracing: bool = False) -> Run:

@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
+from outbox_sdk.core.backlog import BUCKETS
 from outbox_sdk.core.classification import ErrorClass, known_class
 from outbox_sdk.core.errors import InvalidEventError
-from outbox_sdk.core.identifiers import ItemKey
+from outbox_sdk.core.identifiers import ItemKey, TopicArn
 from outbox_sdk.core.remedies import find_remedy
 from outbox_sdk.core.report import Level, LogLine
 
@@ -43,6 +44,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     count: int
     first: ItemKey
+    topic_arn: TopicArn | None = None
 
     @property
     def failed(self) -> bool:
@@ -96,14 +98,18 @@ def describe_troubles(report: SweepReport) -> Iterator[LogLine]:
     for trouble in report.troubles:
         name = "code" if trouble.failed else "reason"
         fields = {name: trouble.code, "count": trouble.count, "key": trouble.first.describe()}
+        if trouble.topic_arn is not None:
+            fields["topic_arn"] = trouble.topic_arn
         if trouble.failed:
-            fields["advice"] = find_remedy(trouble.event, trouble.code)
+            fields["advice"] = find_remedy(trouble.event, trouble.code, topic_arn=trouble.topic_arn)
         yield LogLine(trouble.event, fields, _level(trouble.code) if trouble.failed else "WARNING")
     by_code: dict[str, list[str]] = {}
     for bucket, code in report.unread.items():
         by_code.setdefault(code, []).append(bucket)
     for code, buckets in by_code.items():
-        fields = {"code": code, "count": len(buckets), "buckets": sorted(buckets)}
+        # All of them at once are the table's trouble, and a list of a hundred buries the advice.
+        names = {"buckets": sorted(buckets)} if len(buckets) < len(BUCKETS) else {}
+        fields = {"code": code, "count": len(buckets), **names}
         advice = find_remedy("buckets_unread", code)
         yield LogLine("buckets_unread", {**fields, "advice": advice}, _level(code))
 

@@ -209,11 +209,12 @@ class _Run:
     async def _publish_chunk(
         self, chunk: Sequence[Outstanding], plan: BatchPlan, blocked: dict[Aggregate, str]
     ) -> None:
+        topics = {record.key: record.entry.topic for lane in plan.lanes for record in lane}
         fifo = {record.key for lane in plan.lanes for record in lane if record.entry.group_id is not None}
         outcomes = await Dispatch(self._context, self._deadline).run(plan)
         for item in chunk:
             outcome = outcomes[item.key]
-            self._tally.outcome(item.key, outcome)
+            self._tally.outcome(item.key, outcome, topics.get(item.key))
             # On a standard topic nothing waits; an item that was held unpublished has no entry to tell.
             if isinstance(outcome, Held) and (item.key in fifo or item.key in plan.decided):
                 blocked.setdefault(item.aggregate, outcome.code)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import assert_never
 
-from outbox_sdk.core.identifiers import ItemKey
+from outbox_sdk.core.identifiers import ItemKey, TopicArn
 from outbox_sdk.core.outcome import (
     Dispatched,
     Held,
@@ -30,8 +30,8 @@ class Tally:
         self.touched = 0
         self._outcomes: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
-        self._counts: Counter[tuple[str, str]] = Counter()
-        self._first: dict[tuple[str, str], ItemKey] = {}
+        self._counts: Counter[tuple[str, str, TopicArn | None]] = Counter()
+        self._first: dict[tuple[str, str, TopicArn | None], ItemKey] = {}
         self._oldest: datetime | None = None
 
     def skip(self, reason: str, count: int = 1) -> None:
@@ -43,13 +43,13 @@ class Tally:
         if created is not None and (self._oldest is None or created < self._oldest):
             self._oldest = created
 
-    def trouble(self, event: str, code: str, key: ItemKey) -> None:
-        """Count an item that met trouble."""
-        self._counts[event, code] += 1
-        self._first.setdefault((event, code), key)
+    def trouble(self, event: str, code: str, key: ItemKey, topic: TopicArn | None = None) -> None:
+        """Count an item that met trouble, at a topic if it was one's."""
+        self._counts[event, code, topic] += 1
+        self._first.setdefault((event, code, topic), key)
 
-    def outcome(self, key: ItemKey, outcome: Outcome) -> None:
-        """Count how a published item ended, and the trouble in it."""
+    def outcome(self, key: ItemKey, outcome: Outcome, topic: TopicArn | None) -> None:
+        """Count how a published item ended, and the trouble in it; ``topic`` is where it was to go."""
         self._outcomes[outcome_name(outcome)] += 1
         match outcome:
             case Parked(reason):
@@ -61,7 +61,7 @@ class Tally:
             case MarkRefused(code):
                 self.trouble("mark_refused", code, key)
             case Held(code, behind=False):
-                self.trouble("publish_failed", code, key)
+                self.trouble("publish_failed", code, key, topic)
             case Held() | Dispatched() | PublishedOnly() | Settled():
                 pass
             case _:
@@ -76,8 +76,14 @@ class Tally:
             outcomes=dict(sorted(self._outcomes.items())),
             skipped={reason: count for reason, count in sorted(self._skipped.items()) if count},
             troubles=tuple(
-                Trouble(event=event, code=code, count=count, first=self._first[event, code])
-                for (event, code), count in self._counts.items()
+                Trouble(
+                    event=event,
+                    code=code,
+                    count=count,
+                    first=self._first[event, code, topic],
+                    topic_arn=topic,
+                )
+                for (event, code, topic), count in self._counts.items()
             ),
             unread=dict(sorted(unread.items())),
             oldest_age_seconds=age,

@@ -30,10 +30,7 @@ class Process(NamedTuple):
 
 
 class SimulatedFunction:
-    """Runs the relay for each batch, or the sweeper, in a warm sandbox if one is idle.
-
-    ``steps`` counts the awaits at which its processes were resumed.
-    """
+    """Runs the relay for each batch, or the sweeper, in a warm sandbox if one is idle."""
 
     def __init__(
         self,
@@ -52,7 +49,6 @@ class SimulatedFunction:
         self._idle: list[Process] = []
         self._sandboxes = 0
         self._invocations = 0
-        self.steps: int = 0
 
     async def invoke(self, batch: Sequence[Mapping[str, Any]]) -> Any:
         """Relay one batch; give the handler's response, or ``None`` for an error of the function."""
@@ -99,7 +95,8 @@ class SimulatedFunction:
         invocation = process.ports.invocation = Invocation(self._invocations, sandbox.name, ledger.now)
         ledger.note("%s: invocation %d with %d records", sandbox.name, self._invocations, len(records))
         ledger.begin(invocation, records)
-        before = sandbox.steps
+        before, place = sandbox.steps, len(ledger.steps)
+        ledger.steps.append(0)
         try:
             outcome = await sandbox.run(
                 lambda: work(process),
@@ -111,7 +108,7 @@ class SimulatedFunction:
             return None
         finally:
             ledger.end(invocation)
-            self.steps += sandbox.steps - before
+            ledger.steps[place] = sandbox.steps - before
             if left := await sandbox.clear():
                 ledger.violate("task left", f"{left} in {sandbox.name}")
         if isinstance(outcome, Killed):

@@ -39,6 +39,7 @@ class Ledger:
         self.violations: list[Violation] = []
         self.messages: dict[ItemKey, Tracked] = {}
         self.items: Mapping[ItemKey, Mapping[str, Any]] = {}
+        self.steps: list[int] = []
         self.refusals: dict[tuple[str, str], float] = {}
         self.trace: list[str] | None = [] if tracing else None
         self._lanes: dict[tuple[str, str], list[Tracked]] = defaultdict(list)

@@ -137,8 +137,9 @@ class OneFault(Calm):
 
 
 class OneKill(Calm):
-    """Nothing fails, but the function's process is killed at one of its steps, counted from 1 over all runs.
+    """Nothing fails, but the process of one invocation is killed at one of its steps.
 
+    Steps are counted from 1 within the invocation, invocations from 0 in the order in which they begin.
     ``arrives`` tells what becomes of the requests that were on their way.
     """
 

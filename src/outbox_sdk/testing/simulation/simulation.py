@@ -18,7 +18,7 @@ from outbox_sdk.testing.simulation.function import Process, SimulatedFunction
 from outbox_sdk.testing.simulation.ledger import Ledger
 from outbox_sdk.testing.simulation.people import People, sleep_until
 from outbox_sdk.testing.simulation.sandbox import Sandbox, follow_tasks
-from outbox_sdk.testing.simulation.scenario import Calm, FaultPlan, Scenario
+from outbox_sdk.testing.simulation.scenario import Calm, FaultPlan, Operation, Scenario
 from outbox_sdk.testing.simulation.services import TOPIC_MAX_BYTES, SimulatedPorts, SimulatedTable
 from outbox_sdk.testing.simulation.stream import SimulatedStream
 from outbox_sdk.testing.simulation.tracked import EPOCH, Tracked, Violation
@@ -40,16 +40,18 @@ _LAST_SWEEPS = 4
 class Run(msgspec.Struct, frozen=True):
     """How a run ended: what was violated, what became of each message, and how long it took.
 
-    ``steps`` and ``calls`` count what may be hit by a fault: awaits resumed in the function's process, and
-    requests to services. ``seconds`` is virtual time.
+    ``steps`` and ``calls`` are what may be hit by a fault: for each invocation, in the order in which they
+    began, how often a task of its process was resumed; and each request to a service, with its operation
+    and size.
+    ``seconds`` is virtual time.
     """
 
     violations: tuple[Violation, ...]
     messages: tuple[Tracked, ...]
     trace: tuple[str, ...]
     seconds: float
-    steps: int
-    calls: int
+    steps: tuple[int, ...]
+    calls: tuple[tuple[Operation, int], ...]
 
 
 def simulate(
@@ -64,7 +66,7 @@ def simulate(
 
     Nothing is waited for and nothing is left to chance: the same scenario, plan and seed give the same run,
     on every machine. ``plan`` decides the faults; without one nothing fails. ``tracing`` keeps a line for
-    everything that happens.
+    everything that happens. It runs a loop of its own, so it is not for use within a coroutine.
 
     >>> from outbox_sdk.testing.simulation import Commit, Scenario, simulate
     >>> run = simulate(Scenario(commits=(Commit(at=0, transaction=0, aggregate="a", topic="orders"),)))
@@ -133,8 +135,8 @@ class _Simulation:
             messages=tuple(self._ledger.messages.values()),
             trace=tuple(self._ledger.trace or ()),
             seconds=loop.time(),
-            steps=self._function.steps + self._sweeper.steps,
-            calls=self._plan.calls,
+            steps=tuple(self._ledger.steps),
+            calls=tuple(self._plan.calls),
         )
 
     async def _play(self) -> None:
@@ -230,11 +232,11 @@ class _Counted:
 
     def __init__(self, plan: FaultPlan) -> None:
         self._plan = plan
-        self.calls = 0
+        self.calls: list[tuple[Operation, int]] = []
 
-    def fault(self, *arguments: Any) -> Any:
-        self.calls += 1
-        return self._plan.fault(*arguments)
+    def fault(self, operation: Operation, target: str, size: int, now: float) -> Any:
+        self.calls.append((operation, size))
+        return self._plan.fault(operation, target, size, now)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._plan, name)

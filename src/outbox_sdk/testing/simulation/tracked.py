@@ -32,6 +32,9 @@ INVARIANTS = {
 """Every invariant by its name. A run that breaks one says which."""
 
 
+_FIVE_MINUTES = 300.0
+
+
 class Violation(msgspec.Struct, frozen=True):
     """An invariant that did not hold: its name, when, and what was seen."""
 
@@ -86,6 +89,17 @@ class Tracked:
     def good(self) -> bool:
         """Whether it can be published."""
         return self.commit.kind == "good"
+
+    @property
+    def soon_repeated(self) -> int:
+        """How often it was delivered again within five minutes of the time before."""
+        seen: dict[int, float] = {}
+        count = 0
+        for acceptance in self.acceptances:
+            if acceptance.delivered:
+                count += acceptance.at - seen.get(acceptance.redrive, -1e9) < _FIVE_MINUTES
+                seen[acceptance.redrive] = acceptance.at
+        return count
 
     @property
     def duplicates(self) -> int:
