@@ -94,6 +94,20 @@ def test_a_handler_loads_no_pydantic_and_no_boto3(handler: str) -> None:
     assert loaded(answer, "aiobotocore") == {"aiobotocore"}  # the check above sees what is loaded
 
 
+def test_the_relays_handler_does_not_load_the_sweeper() -> None:
+    """Its cold start is paid for with every new shard; a sweep's is paid for once a day."""
+    code = "import sys, outbox_sdk.{}; print('outbox_sdk.shell.sweeper' in sys.modules)"
+    for handler, loads in (
+        ("lambda_handler", "False"),
+        ("sweeper_handler", "False"),
+        ("shell.sweeper", "True"),
+    ):
+        printed = subprocess.run(
+            [sys.executable, "-c", code.format(handler)], capture_output=True, text=True, check=True
+        )
+        assert printed.stdout.strip() == loads
+
+
 @HANDLERS
 def test_importing_a_handler_reads_no_setting(handler: str) -> None:
     """Settings are read at the first invocation: an error names itself there, and a snapshot holds none.

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Container, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from outbox_sdk.core.account import account_for
 from outbox_sdk.core.configuration import RelayConfiguration
@@ -15,7 +15,6 @@ from outbox_sdk.core.plan import Intake, Wrapping, plan_batch, plan_intake, plan
 from outbox_sdk.core.retry import Deadline, plan_deadline
 from outbox_sdk.core.routing import Routing, parse_function_arn
 from outbox_sdk.core.stream import Record, decode_event, decode_event_json
-from outbox_sdk.core.sweep_report import SweepReport
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.aws import (
     AwsAccess,
@@ -27,7 +26,6 @@ from outbox_sdk.shell.aws import (
     partition_of,
     translate_error,
 )
-from outbox_sdk.shell.backlog import DynamoDbBacklog
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.dispatch import Dispatch
 from outbox_sdk.shell.dynamodb import DynamoDbTable, create_marker
@@ -35,7 +33,9 @@ from outbox_sdk.shell.lookups import lookup_all
 from outbox_sdk.shell.pace import Pace
 from outbox_sdk.shell.sns import SnsPublisher
 from outbox_sdk.shell.streams import follow_stream
-from outbox_sdk.shell.sweeper import sweep
+
+if TYPE_CHECKING:
+    from outbox_sdk.core.sweep_report import SweepReport
 
 __all__ = ["Relay", "create_context", "open_relay", "relay_batch"]
 
@@ -145,11 +145,15 @@ class Relay:
         limit: int | None = None,
         publish: bool = False,
         remaining_seconds: float | None = None,
-    ) -> SweepReport:
+    ) -> "SweepReport":
         """Take up again what has been outstanding for too long; by default as the configuration says.
 
         See :func:`~outbox_sdk.shell.sweeper.sweep` for what is done, promised and raised.
         """
+        # Here, so that the relay's cold start does not load what only a sweep needs.
+        from outbox_sdk.shell.backlog import DynamoDbBacklog
+        from outbox_sdk.shell.sweeper import sweep
+
         context = self.context
         return await sweep(
             context,

@@ -77,7 +77,11 @@ class SimulatedFunction:
         if report is not None:
             self._log((*describe_troubles(report), describe_sweep(report)))
             self._ledger.note(
-                "swept: found %d, touched %d, %s", report.found, report.touched, dict(report.outcomes)
+                "swept: found %d, touched %d, %s, %d buckets unread",
+                report.found,
+                report.touched,
+                dict(report.outcomes),
+                len(report.unread),
             )
         return report
 
