@@ -1,0 +1,94 @@
+"""Every AWS operation that a role makes, as data: what a policy allows and what a package carries.
+
+A role is who calls: the ``relay`` in Lambda, the ``follower`` (the same relay in a process of your own, which
+reads the stream by itself), and the ``sweeper``, which touches what stayed behind.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from outbox_sdk.core.mark import MarkStrategy
+
+__all__ = [
+    "DELETE_MARKS",
+    "DESCRIBE_TABLE",
+    "GET_IDENTITY",
+    "ITEM_UPDATE",
+    "LIST_BUCKET",
+    "LOOKUP",
+    "MARK_OPERATIONS",
+    "MARK_STATEMENTS",
+    "PUBLISH",
+    "ROLES",
+    "STREAM_READS",
+    "Operation",
+    "Role",
+    "Scope",
+    "list_operations",
+]
+
+Role = Literal["relay", "follower", "sweeper"]
+ROLES: tuple[Role, ...] = ("relay", "follower", "sweeper")
+
+Scope = Literal["table", "index", "stream", "topics", "account"]
+"""What an operation is made on; ``account`` is nothing that a policy could name."""
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """An operation by botocore's name of its service, and the IAM action that it needs.
+
+    Names differ where AWS checks something else than the operation: ``PublishBatch`` needs ``sns:Publish``,
+    and a PartiQL statement needs what the statement does. ``action`` is empty where nothing is checked.
+    """
+
+    service: str
+    name: str
+    action: str
+    scope: Scope
+
+
+PUBLISH = Operation("sns", "PublishBatch", "sns:Publish", "topics")
+LOOKUP = Operation("dynamodb", "BatchGetItem", "dynamodb:BatchGetItem", "table")
+ITEM_UPDATE = Operation("dynamodb", "UpdateItem", "dynamodb:UpdateItem", "table")
+"""A single mark, a park, a touch."""
+
+MARK_STATEMENTS = Operation("dynamodb", "BatchExecuteStatement", "dynamodb:PartiQLUpdate", "table")
+DELETE_MARKS = Operation("dynamodb", "BatchWriteItem", "dynamodb:BatchWriteItem", "table")
+LIST_BUCKET = Operation("dynamodb", "Query", "dynamodb:Query", "index")
+DESCRIBE_TABLE = Operation("dynamodb", "DescribeTable", "dynamodb:DescribeTable", "table")
+GET_IDENTITY = Operation("sts", "GetCallerIdentity", "", "account")
+STREAM_READS: tuple[Operation, ...] = tuple(
+    Operation("dynamodbstreams", name, f"dynamodb:{name}", "stream")
+    for name in ("DescribeStream", "GetRecords", "GetShardIterator")
+)
+
+MARK_OPERATIONS: dict[MarkStrategy, Operation] = {
+    "batch": MARK_STATEMENTS,
+    "single": ITEM_UPDATE,
+    "delete": DELETE_MARKS,
+}
+
+
+def list_operations(
+    role: Role, *, strategy: MarkStrategy, marks: bool = True, sweeps_publish: bool = False
+) -> tuple[Operation, ...]:
+    """List the operations that a role makes, each once.
+
+    ``marks`` is ``False`` where marking is skipped; parking is not. ``sweeps_publish`` lets the sweeper
+    publish the backlog by itself.
+
+    >>> [operation.name for operation in list_operations("sweeper", strategy="batch")]
+    ['Query', 'BatchGetItem', 'UpdateItem']
+    """
+    dispatch = [PUBLISH, LOOKUP, ITEM_UPDATE]
+    if marks:
+        dispatch.append(MARK_OPERATIONS[strategy])
+    match role:
+        case "relay":
+            operations = dispatch
+        case "follower":
+            operations = [*dispatch, DESCRIBE_TABLE, *STREAM_READS, GET_IDENTITY]
+        case "sweeper":
+            operations = [LIST_BUCKET, LOOKUP, ITEM_UPDATE, *(dispatch if sweeps_publish else ())]
+    return tuple(dict.fromkeys(operations))
