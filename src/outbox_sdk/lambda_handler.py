@@ -39,7 +39,7 @@ class RelayHandler:
     has published is known to all.
     """
 
-    def __init__(self, *, design: TableDesign = TableDesign.ordered) -> None:
+    def __init__(self, *, design: TableDesign | None = None) -> None:
         self._design = design
         self._idle: list[_Engine] = []
         self._memo = PublishedMemo()

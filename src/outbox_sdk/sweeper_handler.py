@@ -31,7 +31,7 @@ class SweeperHandler:
     The configuration is the relay's, read from the environment at the first invocation.
     """
 
-    def __init__(self, *, design: TableDesign = TableDesign.ordered) -> None:
+    def __init__(self, *, design: TableDesign | None = None) -> None:
         self._design = design
         self._runner: asyncio.Runner | None = None
         self._resources = AsyncExitStack()

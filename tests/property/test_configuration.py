@@ -4,12 +4,19 @@ import os
 from collections.abc import Callable, Mapping
 from unittest import mock
 
-from hypothesis import given, settings
+import msgspec
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from outbox_sdk.core.configuration import VARIABLES, RelayConfiguration, parse_environment
+from outbox_sdk.core.configuration import (
+    VARIABLES,
+    RelayConfiguration,
+    encode_environment,
+    parse_environment,
+)
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import TableName
+from outbox_sdk.core.table import TableDesign, encode_design, parse_design
 from outbox_sdk.shell.settings import Settings
 from tests.property import strategies as our
 
@@ -91,6 +98,21 @@ VALUES: Mapping[str, st.SearchStrategy[str]] = {
     "OUTBOX_PARK_OLDER_THAN_SECONDS": NUMBERS,
     "OUTBOX_SWEEP_AFTER_SECONDS": NUMBERS,
     "OUTBOX_SWEEP_LIMIT": NUMBERS,
+    "OUTBOX_TABLE_DESIGN": st.sampled_from(
+        [
+            "ordered",
+            "message_keyed",
+            "Ordered",
+            "ordered , partition_key = pk, sort_key=sk",
+            "message_keyed,sort_key=sk",
+            "ordered,sequence_index=",
+            "ordered,topic=",
+            "ordered,topic=#t",
+            "ordered,nothing=x",
+            "ordered,keyed_by=message",
+            "ordered,topic",
+        ]
+    ),
 }
 BLANKS = st.sampled_from(["", "", "", " ", "\t", "\n", "\u00a0", "\u2003"])
 
@@ -203,3 +225,45 @@ def test_what_is_accepted_is_within_its_rule(name: str, data: st.DataObject) -> 
         and name.endswith(("DAYS", "SECONDS", "CONCURRENCY", "BUCKETS", "LIMIT"))
     ):
         assert value.strip().isascii()
+
+
+@settings(max_examples=settings().max_examples * 4)
+@given(environments(table_name="outbox"))
+def test_what_a_function_is_given_is_what_was_configured(environment: dict[str, str]) -> None:
+    """A deployment writes the configuration as variables; the function in Lambda reads the same from them."""
+    configuration = read(lambda: parse_environment(environment))
+    assume(isinstance(configuration, RelayConfiguration))
+    assert isinstance(configuration, RelayConfiguration)
+
+    written = encode_environment(configuration)
+
+    # Lambda sets the Region itself, and refuses to have it set.
+    assert not {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCOUNT_ID"} & set(written)
+    region, account_id = configuration.aws_region, configuration.aws_account_id
+    assert (
+        msgspec.structs.replace(parse_environment(written), aws_region=region, aws_account_id=account_id)
+        == configuration
+    )
+
+
+NAMES_OF_ATTRIBUTES = st.text(st.characters(exclude_categories=["Cs", "Zs", "Cc"]), min_size=1, max_size=4)
+FIELDS = [name for name in TableDesign.__struct_fields__ if name != "keyed_by"]
+
+
+@given(
+    st.sampled_from([TableDesign.ordered, TableDesign.message_keyed]),
+    st.dictionaries(st.sampled_from(FIELDS), NAMES_OF_ATTRIBUTES | st.just("a b")),
+    st.sets(st.sampled_from(["sort_key", "sequence_index"])),
+)
+def test_a_design_is_read_as_it_was_written(
+    base: TableDesign, names: dict[str, str], without: set[str]
+) -> None:
+    changes = {**names, **dict.fromkeys(without)}
+    try:
+        design = msgspec.structs.replace(base, **changes)
+        text = encode_design(design)
+    except ConfigurationError:
+        assert any(name[0] in "#:" or "," in name for name in names.values())
+        return
+
+    assert parse_design(text) == design

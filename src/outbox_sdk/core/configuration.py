@@ -17,11 +17,13 @@ from outbox_sdk.core.identifiers import AccountId, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
 from outbox_sdk.core.routing import is_topic_name
 from outbox_sdk.core.sweep_report import MAX_SWEEP_LIMIT
+from outbox_sdk.core.table import TableDesign, encode_design, parse_design
 
 __all__ = [
     "VARIABLES",
     "RelayConfiguration",
     "Variable",
+    "encode_environment",
     "parse_environment",
     "parse_field",
     "parse_variables",
@@ -55,6 +57,7 @@ class RelayConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     outbox_park_older_than_seconds: float | None = None
     outbox_sweep_after_seconds: float = 3600.0
     outbox_sweep_limit: int = 1_000
+    outbox_table_design: TableDesign = TableDesign.ordered
 
 
 class Variable(msgspec.Struct, frozen=True):
@@ -172,6 +175,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable("outbox_sweep_after_seconds", ("OUTBOX_SWEEP_AFTER_SECONDS",), _seconds),
     Variable("outbox_sweep_limit", ("OUTBOX_SWEEP_LIMIT",), _number(1, MAX_SWEEP_LIMIT, int)),
+    Variable("outbox_table_design", ("OUTBOX_TABLE_DESIGN",), parse_design),
 )
 """Every variable, once. An empty variable is the same as none; blanks around a value do not count."""
 
@@ -191,6 +195,42 @@ def parse_environment(environment: Mapping[str, str]) -> RelayConfiguration:
     if "dynamodb_outbox_table_name" not in values:
         parse_field("dynamodb_outbox_table_name", "")  # raises: the one variable without a default
     return RelayConfiguration(**values)
+
+
+def encode_environment(configuration: RelayConfiguration) -> dict[str, str]:
+    """Write a configuration as the variables of a Lambda function: what differs from the defaults.
+
+    Region and account are left out: in Lambda they are the function's own.
+
+    >>> encode_environment(RelayConfiguration(dynamodb_outbox_table_name="outbox", outbox_max_concurrency=8))
+    {'DYNAMODB_OUTBOX_TABLE_NAME': 'outbox', 'OUTBOX_MAX_CONCURRENCY': '8'}
+    """
+    defaults = {field.name: field.default for field in msgspec.structs.fields(configuration)}
+    return {
+        variable.names[0]: _encode(value)
+        for variable in VARIABLES
+        if variable.field not in ("aws_region", "aws_account_id")
+        and (value := getattr(configuration, variable.field)) != defaults[variable.field]
+    }
+
+
+def _encode(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float():
+            # The shortest text of a small or a large float has an exponent, which no rule takes.
+            return f"{value:.9f}".rstrip("0").rstrip(".")
+        case frozenset():
+            return ",".join(sorted(value))
+        case TopicLimits():
+            return ",".join(
+                [str(value.default), *(f"{name}={size}" for name, size in value.by_topic.items())]
+            )
+        case TableDesign():
+            return encode_design(value)
+        case _:
+            return str(value)
 
 
 def parse_variables(environment: Mapping[str, str], *, given: Container[str] = ()) -> dict[str, Any]:

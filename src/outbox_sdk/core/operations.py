@@ -81,14 +81,10 @@ def list_operations(
     >>> [operation.name for operation in list_operations("sweeper", strategy="batch")]
     ['Query', 'BatchGetItem', 'UpdateItem']
     """
-    dispatch = [PUBLISH, LOOKUP, ITEM_UPDATE]
-    if marks:
-        dispatch.append(MARK_OPERATIONS[strategy])
-    match role:
-        case "relay":
-            operations = dispatch
-        case "follower":
-            operations = [*dispatch, DESCRIBE_TABLE, *STREAM_READS, GET_IDENTITY]
-        case "sweeper":
-            operations = [LIST_BUCKET, LOOKUP, ITEM_UPDATE, *(dispatch if sweeps_publish else ())]
-    return tuple(dict.fromkeys(operations))
+    dispatch = [PUBLISH, LOOKUP, ITEM_UPDATE, *([MARK_OPERATIONS[strategy]] if marks else [])]
+    by_role = {
+        "relay": dispatch,
+        "follower": [*dispatch, DESCRIBE_TABLE, *STREAM_READS, GET_IDENTITY],
+        "sweeper": [LIST_BUCKET, LOOKUP, ITEM_UPDATE, *(dispatch if sweeps_publish else ())],
+    }
+    return tuple(dict.fromkeys(by_role[role]))

@@ -11,7 +11,9 @@ __all__ = [
     "PARKED",
     "TableDesign",
     "create_table_request",
+    "encode_design",
     "find_table_differences",
+    "parse_design",
     "time_to_live_request",
 ]
 
@@ -91,6 +93,58 @@ TableDesign.ordered = TableDesign(
     keyed_by="aggregate", sort_key="SK", sequence_index="AggregateSequenceIndex"
 )
 TableDesign.message_keyed = TableDesign(keyed_by="message")
+
+
+def parse_design(text: str) -> TableDesign:
+    """Read a design from text: the name of one that ships, then what is called otherwise.
+
+    Raises:
+        ValueError: with a sentence for people.
+
+    >>> design = parse_design("message_keyed,partition_key=pk,topic=Channel")
+    >>> design.partition_key, design.topic
+    ('pk', 'Channel')
+    """
+    base, *changes = (part.strip() for part in text.split(","))
+    if base not in _SHIPPED:
+        raise ValueError(f"{base!r} is not one of {', '.join(_SHIPPED)}")
+    names: dict[str, str | None] = {}
+    for change in changes:
+        field, equals, name = (part.strip() for part in change.partition("="))
+        if not equals or field not in _RENAMED:
+            raise ValueError(f"{change!r} is not FIELD=NAME with a field of TableDesign")
+        names[field] = name or None
+        if not name and field not in _OPTIONAL:
+            raise ValueError(f"{field} needs a name")
+    try:
+        return msgspec.structs.replace(_SHIPPED[base], **names)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from error
+
+
+def encode_design(design: TableDesign) -> str:
+    """Write a design as :func:`parse_design` reads it.
+
+    Raises:
+        ConfigurationError: a name holds a comma or begins or ends with a blank, which the text cannot carry.
+
+    >>> encode_design(msgspec.structs.replace(TableDesign.ordered, sort_key="sk"))
+    'ordered,sort_key=sk'
+    """
+    base = "ordered" if design.keyed_by == "aggregate" else "message_keyed"
+    parts = [base]
+    for field in _RENAMED:
+        name = getattr(design, field)
+        if name is not None and ("," in name or name != name.strip()):
+            raise ConfigurationError(field, f"{name!r} cannot be written into a variable")
+        if name != getattr(_SHIPPED[base], field):
+            parts.append(f"{field}={name or ''}")
+    return ",".join(parts)
+
+
+_SHIPPED = {"ordered": TableDesign.ordered, "message_keyed": TableDesign.message_keyed}
+_RENAMED = tuple(field for field in TableDesign.__struct_fields__ if field != "keyed_by")
+_OPTIONAL = ("sort_key", "sequence_index")
 
 
 def create_table_request(design: TableDesign, table_name: TableName | str) -> dict[str, Any]:

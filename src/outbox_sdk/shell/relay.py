@@ -229,7 +229,7 @@ async def open_relay(
     configuration: RelayConfiguration,
     *,
     function_arn: str | None = None,
-    design: TableDesign = TableDesign.ordered,
+    design: TableDesign | None = None,
     profile: str | None = None,
     credentials: tuple[str, str] | None = None,
 ) -> AsyncIterator[Relay]:
@@ -238,7 +238,7 @@ async def open_relay(
     Topics live in the Region and account of ``function_arn``, the Lambda function's own; without one, in
     those of the configuration, and at last in the account that STS names for the credentials in use.
     Credentials are found as botocore finds them, from ``profile`` if given; ``credentials`` (access key id
-    and secret) are for local stacks.
+    and secret) are for local stacks. ``design`` stands over the configuration's.
 
     Raises:
         ConfigurationError: no Region is known, or STS does not name the account.
@@ -275,9 +275,10 @@ def create_context(
     clients: Clients,
     routing: Routing,
     *,
-    design: TableDesign = TableDesign.ordered,
+    design: TableDesign | None = None,
 ) -> RelayContext:
     """Put a relay together from a configuration and open clients; the caller closes the clients."""
+    design = design or configuration.outbox_table_design
     table_name = configuration.dynamodb_outbox_table_name
     skip_marks = configuration.outbox_skip_mark_messages_as_dispatched
     return RelayContext(

@@ -17,6 +17,7 @@ from outbox_sdk.core.configuration import RelayConfiguration, parse_field, parse
 from outbox_sdk.core.entry import TopicLimits
 from outbox_sdk.core.envelope import EnvelopeKind
 from outbox_sdk.core.mark import MarkStrategy
+from outbox_sdk.core.table import TableDesign
 
 __all__ = ["Settings"]
 
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     outbox_park_older_than_seconds: float | None = _default("outbox_park_older_than_seconds")
     outbox_sweep_after_seconds: float = _default("outbox_sweep_after_seconds")
     outbox_sweep_limit: int = _default("outbox_sweep_limit")
+    outbox_table_design: TableDesign = _default("outbox_table_design")
 
     @classmethod
     def settings_customise_sources(
@@ -96,7 +98,7 @@ class Settings(BaseSettings):
         if isinstance(value, AbstractSet | list | tuple):
             value = ",".join(map(str, value))
         field = info.field_name or ""
-        if (value is None and _DEFAULTS[field] is None) or isinstance(value, TopicLimits):
+        if (value is None and _DEFAULTS[field] is None) or isinstance(value, TopicLimits | TableDesign):
             return value
         # A small float's own text has an exponent, which no rule takes.
         text = f"{value:.9f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
