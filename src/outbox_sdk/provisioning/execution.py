@@ -1,7 +1,9 @@
 """Making planned calls, or only writing them down, and patience with what AWS learns a moment later."""
 
 import asyncio
-from collections.abc import Mapping
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from outbox_sdk.core.deployment import Call
@@ -45,7 +47,8 @@ class Execution:
         until = loop.time() + _PATIENCE_SECONDS
         while True:
             try:
-                await getattr(client, call.method)(**call.request)
+                with _body_as_stream(client, call):
+                    await getattr(client, call.method)(**call.request)
             except client.exceptions.ClientError as error:
                 passing = call.service == "lambda" and _is_not_yet(error.response["Error"])
                 if loop.time() > until or not passing:
@@ -53,6 +56,25 @@ class Execution:
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
                 return
+
+
+@contextmanager
+def _body_as_stream(client: Any, call: Call) -> Iterator[None]:
+    """Send what is large in pieces.
+
+    aiohttp warns of bodies over a megabyte, and where warnings are errors that would end the deployment.
+    """
+
+    def wrap(request: Any, **_: Any) -> None:
+        if isinstance(request.body, bytes):
+            request.body = io.BytesIO(request.body)
+
+    event = f"before-send.{call.service}"
+    client.meta.events.register(event, wrap)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister(event, wrap)
 
 
 def _is_not_yet(error: Mapping[str, Any]) -> bool:
