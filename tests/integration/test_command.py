@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,29 +15,12 @@ import pytest
 
 from outbox_sdk import Outbox, create_outbox_table
 from outbox_sdk.embedded_stack import EmbeddedStack
+from tests.support.command import CREDENTIALS, environment, run_outbox
 from tests.support.documents import readme_namespace
 
 pytestmark = pytest.mark.integration
 
 OpenClient = Callable[..., AbstractAsyncContextManager[Any]]
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """Nothing of the tester's own AWS settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "OUTBOX_"))}
-    return kept | variables
-
-
-def run_outbox(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "outbox_sdk.cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=environment(**variables),
-    )
 
 
 def test_the_demo_brings_every_message_once_and_in_order() -> None:

@@ -42,7 +42,9 @@ def stored_names(node: ast.AST) -> Iterator[str]:
 
 
 def imported_names(tree: ast.Module) -> set[str]:
-    imports = (node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom))
+    # Those that are made for a type checker only stand for names that are loaded when they are first used.
+    lazily = [part for node in tree.body if isinstance(node, ast.If) for part in node.body]
+    imports = (node for node in [*tree.body, *lazily] if isinstance(node, ast.Import | ast.ImportFrom))
     return {alias.asname or alias.name for node in imports for alias in node.names}
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "Call",
     "Code",
     "Deployment",
+    "Service",
     "check_owner",
     "describe_call",
     "plan_function",
@@ -43,6 +44,7 @@ POLICY_NAME = "outbox"
 _MAX_NAME = 64
 
 Service = Literal["dynamodb", "iam", "lambda", "s3"]
+"""A client by botocore's name of its service."""
 
 
 class Call(msgspec.Struct, frozen=True):
