@@ -17,6 +17,7 @@ from outbox_sdk.provisioning import (
     create_outbox_table,
     destroy_dynamodb_streams_outbox,
 )
+from tests.support.aws import open_client
 from tests.support.clients import DeploymentClients, KilledError, Killer, open_deployment_clients
 from tests.support.fixtures import endpoint_of
 
@@ -221,6 +222,73 @@ async def test_interrupted_at_any_step_it_is_completed(
     assert writes(completed) == ALL_WRITES[done:]
     whole = await deploy(clients, f"{unique}-whole", package)
     assert await state(clients, completed) == await state(clients, whole)
+
+
+SWEEPER_WRITES = [
+    "create_role",
+    "put_role_policy",
+    "create_function",
+    "create_role",
+    "put_role_policy",
+    "create_schedule",
+]
+
+
+async def test_with_a_scheduler_the_sweeper_is_deployed_as_well(
+    clients: DeploymentClients, unique: str, package: Path
+) -> None:
+    """With a role of its own, and a schedule that may invoke it and nothing else."""
+    async with open_client("scheduler", clients.functions.meta.endpoint_url) as scheduler:
+        outbox = await deploy(clients, unique, package, scheduler_client=scheduler)
+        again = await deploy(clients, unique, package, scheduler_client=scheduler)
+        sooner = await deploy(clients, unique, package, scheduler_client=scheduler, sweep_every_minutes=1)
+        schedule = await scheduler.get_schedule(Name=f"{unique}-sweeper")
+        function = await clients.functions.get_function(FunctionName=f"{unique}-sweeper")
+        role_name = schedule["Target"]["RoleArn"].rpartition("/")[2]
+        policy = await clients.iam.get_role_policy(RoleName=role_name, PolicyName="outbox")
+        of_sweeper = await clients.iam.get_role_policy(
+            RoleName=f"{unique}-sweeper-us-east-1", PolicyName="outbox"
+        )
+        taken = await destroy_dynamodb_streams_outbox(
+            clients.functions, clients.iam, table_name=unique, scheduler_client=scheduler
+        )
+        gone = await destroy_dynamodb_streams_outbox(
+            clients.functions, clients.iam, table_name=unique, scheduler_client=scheduler
+        )
+
+    assert writes(outbox) == [*ALL_WRITES, *SWEEPER_WRITES]
+    assert writes(again) == []
+    assert writes(sooner) == ["update_schedule"]
+    assert schedule["ScheduleExpression"] == "rate(1 minute)"
+    assert schedule["Target"]["Arn"] == outbox.sweeper_arn == function["Configuration"]["FunctionArn"]
+    assert function["Configuration"]["Handler"] == "outbox_sdk.sweeper_handler.handler"
+    assert function["Configuration"]["Role"].endswith(f"/{unique}-sweeper-us-east-1")
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["lambda:InvokeFunction"]
+    assert statement["Resource"] == [outbox.sweeper_arn]
+    actions = {action for each in of_sweeper["PolicyDocument"]["Statement"] for action in each["Action"]}
+    assert "dynamodb:Query" in actions
+    assert "sns:Publish" not in actions
+    assert [call.method for call in taken].count("delete_role") == 3
+    assert [call.method for call in taken].count("delete_schedule") == 1
+    assert gone == ()
+
+
+@pytest.mark.parametrize("position", range(len(SWEEPER_WRITES)))
+@on_moto
+async def test_interrupted_at_any_step_of_the_sweeper_it_is_completed(
+    clients: DeploymentClients, unique: str, package: Path, position: int
+) -> None:
+    await deploy(clients, unique, package)
+    async with open_client("scheduler", clients.functions.meta.endpoint_url) as scheduler:
+        killer = Killer(position, "after")
+        mortal = killer.around(clients)
+        with pytest.raises(KilledError):
+            await deploy(mortal, unique, package, scheduler_client=killer.of(scheduler))
+
+        completed = await deploy(clients, unique, package, scheduler_client=scheduler)
+
+    assert [*killer.writes, *writes(completed)] == SWEEPER_WRITES
 
 
 @on_moto

@@ -1,4 +1,4 @@
-"""The four clients that a deployment takes, at a local server, and clients that die in the middle of it."""
+"""The clients that a deployment takes, at a local server, and clients that die in the middle of it."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -44,7 +44,11 @@ class Killer:
 
     def around(self, clients: DeploymentClients) -> DeploymentClients:
         """Give the same clients, but for their end."""
-        return DeploymentClients(*[_Mortal(client, self) for client in clients])
+        return DeploymentClients(*map(self.of, clients))
+
+    def of(self, client: Any) -> Any:
+        """Give the same client, but for its end."""
+        return _Mortal(client, self)
 
     async def make(self, name: str, call: Any, arguments: dict[str, Any]) -> Any:
         """Make a write, or die of it."""

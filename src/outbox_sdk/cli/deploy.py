@@ -75,6 +75,10 @@ def deploy(
     create_table: Annotated[
         bool, typer.Option("--create-table", help="Create the table if it is not there.")
     ] = False,
+    sweeper: Annotated[
+        bool, typer.Option("--sweeper", help="Deploy the sweeper as well, on a schedule.")
+    ] = False,
+    sweep_every: Annotated[int, typer.Option(min=1, help="Minutes between two sweeps.")] = 15,
     function_name: _FunctionOption = None,
     architecture: Annotated[
         str | None, typer.Option(help="arm64 or x86_64; else arm64, and this machine's at an endpoint.")
@@ -136,9 +140,10 @@ def deploy(
             "kms_keys": tuple(kms_key or ()),
             "confine_attributes": confine_attributes,
             "allow_any_topic": allow_any_topic,
+            "sweep_every_minutes": sweep_every,
             "dry_run": dry_run,
         }
-        outbox = asyncio.run(_deploy(settings, profile=profile, options=options))
+        outbox = asyncio.run(_deploy(settings, profile=profile, sweeper=sweeper, options=options))
     _show_calls(outbox.calls, dry_run=dry_run, as_json=as_json)
     if not dry_run:
         line_printer(as_json=as_json)(LogLine("relay_deployed", _names(outbox)))
@@ -155,7 +160,7 @@ def destroy(
     dry_run: _DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Take the relay of a table away: mapping, function and role. Table and topics stay."""
+    """Take the relay of a table, and its sweeper, away. Table and topics stay."""
     with errors_to_exit_codes():
         settings = settings_of(
             dynamodb_outbox_table_name=table, aws_endpoint_url=endpoint_url, aws_region=region
@@ -169,7 +174,9 @@ def destroy(
         line_printer(as_json=as_json)(LogLine("relay_destroyed", {"table": name}))
 
 
-async def _deploy(settings: Settings, *, profile: str | None, options: dict[str, Any]) -> StreamsOutbox:
+async def _deploy(
+    settings: Settings, *, profile: str | None, sweeper: bool, options: dict[str, Any]
+) -> StreamsOutbox:
     async with _open(settings, profile) as (access, open_service):
         if options["dry_run"] and settings.aws_account_id is None:
             # A table that is not there yet cannot tell whose it is going to be.
@@ -177,6 +184,8 @@ async def _deploy(settings: Settings, *, profile: str | None, options: dict[str,
             settings = settings.model_copy(update={"aws_account_id": account_id})
         services = ("lambda", "iam", "dynamodb", "s3")
         clients: list[Any] = [await open_service(service) for service in services]
+        if sweeper:
+            options = {**options, "scheduler_client": await open_service("scheduler")}
         with stderr.status("Deploying …"):
             return await create_dynamodb_streams_outbox(*clients, settings=settings, **options)
 
@@ -189,6 +198,7 @@ async def _destroy(
             await open_service("lambda"),
             await open_service("iam"),
             table_name=settings.dynamodb_outbox_table_name,
+            scheduler_client=await open_service("scheduler"),
             function_name=function_name,
             dry_run=dry_run,
         )

@@ -15,6 +15,7 @@ __all__ = [
     "STREAM_ACTIONS",
     "Grants",
     "Place",
+    "invoke_policy",
     "policy_document",
     "topic_arns",
     "trust_policy",
@@ -44,6 +45,10 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         """
         return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
 
+    def role_arn(self, name: str) -> str:
+        """Name a role of the account."""
+        return f"arn:{self.partition}:iam::{self.account_id}:role/{name}"
+
     def endpoint(self, service: str) -> str:
         """Name a service as the conditions of a policy do."""
         suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
@@ -69,10 +74,21 @@ class Grants(msgspec.Struct, frozen=True, kw_only=True):
     allow_any_topic: bool = False
 
 
-def trust_policy() -> dict[str, Any]:
-    """Let Lambda, and nobody else, take a role on."""
-    principal = {"Service": "lambda.amazonaws.com"}
-    return _document([{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}])
+def trust_policy(
+    service: str = "lambda.amazonaws.com", *, account_id: AccountId | None = None
+) -> dict[str, Any]:
+    """Let one service, and nobody else, take a role on; for one account where the service says for whom."""
+    principal = {"Service": service}
+    statement: dict[str, Any] = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    if account_id is not None:
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": account_id}}
+    return _document([statement])
+
+
+def invoke_policy(place: Place, function_name: str) -> dict[str, Any]:
+    """Let a schedule invoke one function."""
+    resource = [place.arn("lambda", f"function:{function_name}")]
+    return _document([_allow("Invoke", ["lambda:InvokeFunction"], resource)])
 
 
 def policy_document(

@@ -7,25 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from outbox_sdk.core.deployment import (
-    Call,
-    Code,
-    Deployment,
-    plan_function,
-    plan_mapping,
-    plan_role,
-    plan_role_policy,
-    role_name,
-)
+from outbox_sdk.core.deployment import Call, Code, Deployment
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AccountId, Partition, Region
 from outbox_sdk.core.permissions import Place
+from outbox_sdk.core.rollout import (
+    RoleDesign,
+    function_role,
+    plan_function,
+    plan_mapping,
+    plan_role,
+    plan_schedule,
+    schedule_role,
+)
 from outbox_sdk.provisioning.execution import Execution
 from outbox_sdk.provisioning.found import (
     find_function,
     find_mapping,
     find_role,
     find_role_policy,
+    find_schedule,
     wait_for_function,
     wait_for_mapping,
 )
@@ -36,13 +37,14 @@ if TYPE_CHECKING:
     from types_aiobotocore_iam import IAMClient
     from types_aiobotocore_lambda import LambdaClient
     from types_aiobotocore_s3 import S3Client
+    from types_aiobotocore_scheduler import EventBridgeSchedulerClient
 
 __all__ = ["Deployer"]
 
 
 @dataclass(frozen=True, slots=True)
 class Deployer:
-    """One deployment under way: what it is to be, the clients, and the calls made so far."""
+    """The deployment of one function under way: what it is to be, the clients, and the calls made so far."""
 
     functions: "LambdaClient"
     iam: "IAMClient"
@@ -74,13 +76,22 @@ class Deployer:
             partition=Partition(meta.partition), region=Region(meta.region_name), account_id=account_id
         )
 
-    async def ensure_role(self, place: Place) -> None:
-        """Have the role and its policy."""
-        name = role_name(self.deployment.function_name, place.region)
-        role = await find_role(self.iam, name)
-        await self.execution.run(*plan_role(role, self.deployment, place))
-        policy = None if role is None else await find_role_policy(self.iam, name)
-        await self.execution.run(*plan_role_policy(policy, self.deployment, place))
+    async def ensure_function_role(self, place: Place) -> None:
+        """Have the function's role and its policy."""
+        await self._ensure_role(function_role(self.deployment, place))
+
+    async def ensure_schedule(
+        self, scheduler: "EventBridgeSchedulerClient", place: Place, *, minutes: int
+    ) -> None:
+        """Have the schedule that invokes the function, and its role."""
+        await self._ensure_role(schedule_role(self.deployment, place))
+        found = await find_schedule(scheduler, self.deployment.function_name)
+        await self.execution.run(*plan_schedule(found, self.deployment, place, minutes=minutes))
+
+    async def _ensure_role(self, wanted: RoleDesign) -> None:
+        role = await find_role(self.iam, wanted.name)
+        policy = None if role is None else await find_role_policy(self.iam, wanted.name)
+        await self.execution.run(*plan_role(role, policy, wanted, self.deployment.table_name))
 
     async def ensure_function(self, place: Place, package: Path, *, bucket: str | None) -> None:
         """Have the function, with the package and the settings wanted, and wait until it runs with them."""

@@ -13,11 +13,12 @@ __all__ = ["Execution"]
 _PAUSE_SECONDS = 2.0
 _PATIENCE_SECONDS = 120.0
 
-# What Lambda says while a role is known to IAM and not yet to Lambda, or while it is still at work on the
-# last change. By code and a part of the text: the codes stand for lasting faults as well.
+# What Lambda and the scheduler say while a role is known to IAM and not yet to them, or while a function is
+# still at work on the last change. By code and a part of the text: codes stand for lasting faults as well.
 _NOT_YET = (
     ("InvalidParameterValueException", "cannot be assumed"),
     ("InvalidParameterValueException", "ensure the role can perform"),
+    ("ValidationException", "to assume the role"),
     ("ResourceConflictException", "in progress"),
     ("ResourceInUseException", ""),
 )
@@ -50,7 +51,7 @@ class Execution:
                 with _body_as_stream(client, call):
                     await getattr(client, call.method)(**call.request)
             except client.exceptions.ClientError as error:
-                passing = call.service == "lambda" and _is_not_yet(error.response["Error"])
+                passing = call.service in ("lambda", "scheduler") and _is_not_yet(error.response["Error"])
                 if loop.time() > until or not passing:
                     raise
                 await asyncio.sleep(_PAUSE_SECONDS)

@@ -3,18 +3,20 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from outbox_sdk.core.deployment import POLICY_NAME
 from outbox_sdk.core.errors import OutboxError
+from outbox_sdk.core.rollout import POLICY_NAME
 
 if TYPE_CHECKING:
     from types_aiobotocore_iam import IAMClient
     from types_aiobotocore_lambda import LambdaClient
+    from types_aiobotocore_scheduler import EventBridgeSchedulerClient
 
 __all__ = [
     "find_function",
     "find_mapping",
     "find_role",
     "find_role_policy",
+    "find_schedule",
     "list_mappings",
     "wait_for_function",
     "wait_for_mapping",
@@ -43,6 +45,14 @@ async def find_function(client: "LambdaClient", name: str) -> dict[str, Any] | N
     """Give the answer that describes a function, if it is there."""
     try:
         return dict(await client.get_function(FunctionName=name))
+    except client.exceptions.ResourceNotFoundException:
+        return None
+
+
+async def find_schedule(client: "EventBridgeSchedulerClient", name: str) -> dict[str, Any] | None:
+    """Give the answer that describes a schedule, if it is there."""
+    try:
+        return dict(await client.get_schedule(Name=name))
     except client.exceptions.ResourceNotFoundException:
         return None
 
