@@ -392,5 +392,6 @@ _DEFAULTS: dict[str, Answer] = {
     "BatchWriteItem": lambda _: _json_reply({"UnprocessedItems": {}}),
     "GetCallerIdentity": _identity_reply,
     "PublishBatch": publish_answer(),
+    "Query": lambda _: _json_reply({"Items": [], "Count": 0, "ScannedCount": 0}),
     "UpdateItem": lambda _: _json_reply({}),
 }
