@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def without(monkeypatch: pytest.MonkeyPatch, action: str) -> None:
     written = recorded_calls.policy_of
 
     def policy_of(role: Role, context: RelayContext, *, publishes: bool = False) -> Mapping[str, Any]:
-        policy = written(role, context, publishes=publishes)
+        policy = deepcopy(written(role, context, publishes=publishes))
         for statement in policy["Statement"]:
             statement["Action"] = [name for name in statement["Action"] if name != action] or ["none:None"]
         return policy

@@ -21,6 +21,7 @@ from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.mark import MarkStrategy
 from outbox_sdk.core.operations import Role
 from outbox_sdk.core.permissions import Grants, Place, policy_document
+from outbox_sdk.core.routing import Routing
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.relay import Relay
 from tests.support.iam import AccessRequest, find_uses
@@ -39,6 +40,7 @@ __all__ = [
 _findings: list[str] = []
 _calls: Counter[str] = Counter()
 _iterators: dict[str, str] = {}
+_listeners: list[list[tuple[Role, AccessRequest]]] = []
 
 
 class PolicyError(AssertionError):
@@ -57,15 +59,22 @@ _acting: ContextVar[_Acting | None] = ContextVar("acting", default=None)
 
 def policy_of(role: Role, context: RelayContext, *, publishes: bool = False) -> Mapping[str, Any]:
     """Write the policy of a role from what a relay holds, as a deployment of that relay would."""
-    routing = context.wrapping.routing
-    configuration = RelayConfiguration(
+    return _write_policy(
+        role,
+        context.wrapping.routing,
+        publishes,
         dynamodb_outbox_table_name=context.table_name,
-        aws_sns_topic_prefix=routing.prefix,
-        outbox_allowed_topics=routing.allowed,
         outbox_mark_strategy=_strategy_of(context),
         outbox_skip_mark_messages_as_dispatched=context.marker is None,
         outbox_dispatched_ttl_days=context.ttl_days,
         outbox_table_design=context.design,
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _write_policy(role: Role, routing: Routing, publishes: bool, **fields: Any) -> dict[str, Any]:
+    configuration = RelayConfiguration(
+        aws_sns_topic_prefix=routing.prefix, outbox_allowed_topics=routing.allowed, **fields
     )
     place = Place(partition=routing.partition, region=routing.region, account_id=routing.account_id)
     grants = Grants(
@@ -143,9 +152,12 @@ def _judge(client: Any, operation_name: str, api_params: Mapping[str, Any]) -> N
     caller = Caller(client.meta.region_name, routing.account_id, routing.partition, _iterators)
     policy = policy_of(acting.role, acting.context, publishes=acting.publishes)
     _calls[f"{acting.role} {service} {operation_name}"] += 1
+    requests = requests_of(service, operation_name, api_params, caller)
+    for heard in _listeners:
+        heard.extend((acting.role, request) for request in requests)
     _findings.extend(
         f"the policy of the {acting.role} denies {_describe(request)}"
-        for request in requests_of(service, operation_name, api_params, caller)
+        for request in requests
         if not find_uses(policy, request)
     )
 
@@ -165,6 +177,17 @@ def _remember_iterator(api_params: Mapping[str, Any], answer: Mapping[str, Any])
 def count_calls() -> Mapping[str, int]:
     """Count the calls that were judged, by role, service and operation."""
     return dict(_calls)
+
+
+@contextmanager
+def listen() -> Iterator[list[tuple[Role, AccessRequest]]]:
+    """Give a list that fills with what IAM is asked, and in which role, for the length of the block."""
+    heard: list[tuple[Role, AccessRequest]] = []
+    _listeners.append(heard)
+    try:
+        yield heard
+    finally:
+        _listeners.remove(heard)
 
 
 def take_findings() -> list[str]:
