@@ -2,7 +2,8 @@
 
 import os
 import subprocess
-import sys
+
+from tests.support.outbox_process import outbox_command
 
 __all__ = ["CREDENTIALS", "environment", "run_outbox"]
 
@@ -16,11 +17,13 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def run_outbox(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "outbox_sdk.cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=environment(**variables),
-    )
+    """Run it to its end."""
+    with outbox_command() as command:
+        return subprocess.run(
+            [*command, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env=environment(**variables),
+        )
