@@ -31,6 +31,8 @@ LOCKS = {
     "demo": ["pyproject.toml", "--extra=cli", "--extra=local", "--group=build"],
     "bench": ["pyproject.toml", "--group=build"],
     "lock": ["--group=lock"],
+    "lambda-runtime": ["--group=lambda-runtime"],
+    "lambda-emulator": ["--group=lambda-emulator", "--no-deps"],
 }
 
 # In pieces, so that this file does not match.

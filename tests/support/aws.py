@@ -13,9 +13,16 @@ __all__ = ["open_client"]
 
 @asynccontextmanager
 async def open_client(
-    service: str, endpoint_url: str, *, region: str = "us-east-1", config: AioConfig | None = None
+    service: str,
+    endpoint_url: str,
+    *,
+    region: str = "us-east-1",
+    access_key: str = "local",
+    config: AioConfig | None = None,
 ) -> AsyncIterator[Any]:
     """Open a client of ``service`` at ``endpoint_url`` with dummy credentials.
+
+    MiniStack takes an ``access_key`` of twelve digits for the account that asks.
 
     Nothing is read from the environment: no profile, no credentials, no proxy. Nothing is retried, so a test
     sees each answer as it came, unless ``config`` says otherwise.
@@ -31,7 +38,7 @@ async def open_client(
         service,
         endpoint_url=endpoint_url,
         region_name=region,
-        aws_access_key_id="local",
+        aws_access_key_id=access_key,
         aws_secret_access_key="local",
         config=defaults.merge(config) if config else defaults,
     ) as client:
