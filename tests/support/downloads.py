@@ -4,53 +4,26 @@ Its licence forbids passing it on, so nothing here may be committed, packaged or
 """
 
 import base64
-import fcntl
 import hashlib
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from outbox_sdk.packaging.cache import cache_directory, published
 from tests.support.installer import install_wheels, run_or_unavailable
 from tests.support.unavailable import ServerUnavailable
 
-__all__ = ["c_compiler", "cache_directory", "emulator_directory", "java", "published"]
+__all__ = ["c_compiler", "emulator_directory", "java"]
 
 _PACKAGE = "amplify-dynamodb-simulator"
 _VERSION = "2.9.30"
 _SHA512 = "xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="
 _OLDEST_JAVA = 17
-
-
-def cache_directory() -> Path:
-    """Return where downloads are kept between runs, and make it."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    directory = Path(base) / "dynamodb-outbox-sdk"
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory
-
-
-def published(target: Path, fill: Callable[[Path], None]) -> Path:
-    """Return ``target``, having filled it first if it does not exist yet.
-
-    It appears whole or not at all, and of several processes that ask at once one does the work.
-    """
-    if target.exists():
-        return target
-    with target.with_name(f"{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.exists():
-            with tempfile.TemporaryDirectory(prefix="unfinished-", dir=target.parent) as unfinished:
-                content = Path(unfinished) / "content"
-                content.mkdir()
-                fill(content)
-                content.rename(target)
-    return target
 
 
 def emulator_directory() -> Path:

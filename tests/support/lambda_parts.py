@@ -8,8 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from outbox_sdk.core.function import DEFAULT_RUNTIME
+from outbox_sdk.packaging.cache import cache_directory, published
 from outbox_sdk.packaging.interpreters import find_interpreter
-from tests.support.downloads import cache_directory, published
 from tests.support.installer import install_wheels
 from tests.support.lambda_package import host_architecture
 from tests.support.unavailable import ServerUnavailable
