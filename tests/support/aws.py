@@ -22,6 +22,9 @@ async def open_client(
 ) -> AsyncIterator[Any]:
     """Open a client of ``service`` at ``endpoint_url`` with dummy credentials, unless others are given.
 
+    ``credentials`` are an access key, its secret and a session token. MiniStack takes an access key of twelve
+    digits for the account that asks.
+
     Nothing is read from the environment: no profile, no credentials, no proxy. Nothing is retried, so a test
     sees each answer as it came, unless ``config`` says otherwise.
     """
