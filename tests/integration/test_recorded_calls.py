@@ -20,8 +20,8 @@ from outbox_sdk.embedded_stack import EmbeddedStack
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.relay import relay_batch
 from tests.faults.support import open_wire_context
-from tests.integration.test_command import CREDENTIALS, run_outbox
 from tests.support import recorded_calls
+from tests.support.command import CREDENTIALS, run_outbox
 from tests.support.events import insert_records, write_event
 from tests.support.handler_process import invoke
 from tests.support.recorded_calls import PolicyError
