@@ -34,6 +34,8 @@ LOCKS = {
     "bench": ["pyproject.toml", "--group=build"],
     "package": ["pyproject.toml", "--group=package"],
     "lock": ["--group=lock"],
+    "lambda-runtime": ["--group=lambda-runtime"],
+    "lambda-emulator": ["--group=lambda-emulator", "--no-deps"],
     "lambda": ["--group=lambda"],
 }
 # This one is shipped: whoever installs the SDK can build the functions' package from it.

