@@ -132,9 +132,10 @@ async def open_topic(
     name = f"topic-{uuid4().hex[:12]}{suffix}" if name is None else name
     kind = {"FifoTopic": "true"} if fifo else {}
     queue_kind = {"FifoQueue": "true"} if fifo else {}
+    credentials = (access_key, "local", None)
     async with (
-        open_client("sns", endpoint_url, region=region, access_key=access_key) as sns,
-        open_client("sqs", endpoint_url, region=region, access_key=access_key) as sqs,
+        open_client("sns", endpoint_url, region=region, credentials=credentials) as sns,
+        open_client("sqs", endpoint_url, region=region, credentials=credentials) as sqs,
     ):
         arn = (await sns.create_topic(Name=name, Attributes=kind))["TopicArn"]
         queue = f"queue-{uuid4().hex[:12]}{suffix}"

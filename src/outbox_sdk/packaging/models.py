@@ -10,7 +10,7 @@ from outbox_sdk.core.operations import MARK_OPERATIONS, ROLES, list_operations
 __all__ = ["carried_operations", "cut_endpoints", "cut_model"]
 
 # botocore's own format: JSON documents of any depth.
-Document = Any
+_Document = Any
 
 
 def carried_operations() -> dict[str, list[str]]:
@@ -31,7 +31,7 @@ def carried_operations() -> dict[str, list[str]]:
     return {service: sorted(name for owner, name in found if owner == service) for service in services}
 
 
-def cut_model(model: Mapping[str, Document], operations: Collection[str]) -> dict[str, Document]:
+def cut_model(model: Mapping[str, _Document], operations: Collection[str]) -> dict[str, _Document]:
     """Cut a ``service-2.json`` to some operations and the shapes that they reach, errors included.
 
     Documentation goes as well. Raises ``KeyError`` for an operation that the model does not have.
@@ -47,11 +47,11 @@ def cut_model(model: Mapping[str, Document], operations: Collection[str]) -> dic
             waiting.extend(_shape_names(shapes[name]))
     rest = {key: value for key, value in model.items() if key != "examples"}
     cut = {**rest, "operations": kept, "shapes": {name: shapes[name] for name in sorted(reached)}}
-    undocumented: dict[str, Document] = _without_documentation(cut)
+    undocumented: dict[str, _Document] = _without_documentation(cut)
     return undocumented
 
 
-def cut_endpoints(endpoints: Mapping[str, Document], prefixes: Collection[str]) -> dict[str, Document]:
+def cut_endpoints(endpoints: Mapping[str, _Document], prefixes: Collection[str]) -> dict[str, _Document]:
     """Cut ``endpoints.json`` to the services of these endpoint prefixes; partitions and Regions stay."""
     return {
         **endpoints,
@@ -62,7 +62,7 @@ def cut_endpoints(endpoints: Mapping[str, Document], prefixes: Collection[str]) 
     }
 
 
-def _shape_names(node: Document) -> Iterator[str]:
+def _shape_names(node: _Document) -> Iterator[str]:
     """Give every shape that a part of a model refers to; a member that is *called* shape is a mapping."""
     if isinstance(node, Mapping):
         for key, value in node.items():
@@ -75,7 +75,7 @@ def _shape_names(node: Document) -> Iterator[str]:
             yield from _shape_names(value)
 
 
-def _without_documentation(node: Document) -> Document:
+def _without_documentation(node: _Document) -> _Document:
     """Leave out texts; a member that is *called* documentation is a mapping and stays."""
     if isinstance(node, Mapping):
         return {
