@@ -192,6 +192,43 @@ async def test_a_setting_of_the_relay_changes_the_environment_and_no_more(
 
 
 @on_moto
+async def test_further_variables_are_kept_and_ours_cannot_be_set_by_them(
+    clients: DeploymentClients, unique: str, package: Path
+) -> None:
+    variables = {"POWERTOOLS_LOG_LEVEL": "WARNING"}
+    outbox = await deploy(clients, unique, package, environment=variables)
+    function = await clients.functions.get_function_configuration(FunctionName=outbox.function_name)
+
+    assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == "WARNING"
+    assert writes(await deploy(clients, unique, package, environment=variables)) == []
+    with pytest.raises(ConfigurationError, match="OUTBOX_ENVELOPE: is set by the settings"):
+        await deploy(clients, unique, package, environment={"OUTBOX_ENVELOPE": "raw"})
+
+
+@on_moto
+async def test_a_mapping_that_was_switched_off_is_switched_on(
+    clients: DeploymentClients, unique: str, package: Path
+) -> None:
+    outbox = await deploy(clients, unique, package)
+    await clients.functions.update_event_source_mapping(UUID=outbox.mapping_id, Enabled=False)
+
+    again = await deploy(clients, unique, package)
+
+    assert [call.reason for call in again.calls] == ["the mapping is switched off"]
+    assert writes(await deploy(clients, unique, package)) == []
+
+
+@on_moto
+async def test_a_table_of_another_region_is_refused(
+    clients: DeploymentClients, unique: str, package: Path
+) -> None:
+    url = clients.functions.meta.endpoint_url
+    async with open_client("dynamodb", url, region="eu-west-1") as elsewhere:
+        with pytest.raises(ConfigurationError, match="AWS_REGION: the table is in eu-west-1"):
+            await deploy(clients._replace(dynamodb=elsewhere), unique, package)
+
+
+@on_moto
 async def test_another_package_is_uploaded_and_no_more(
     clients: DeploymentClients, unique: str, package: Path, tmp_path: Path
 ) -> None:

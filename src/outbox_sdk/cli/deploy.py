@@ -96,6 +96,10 @@ def deploy(
     on_failure: Annotated[
         str | None, typer.Option(help="The ARN of an S3 bucket for what Lambda gives up.")
     ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", help="A further variable of the functions, NAME=VALUE; repeatable."),
+    ] = None,
     kms_key: Annotated[
         list[str] | None, typer.Option(help="The ARN of a key of yours on table or topics; repeatable.")
     ] = None,
@@ -137,6 +141,7 @@ def deploy(
                 parallelization_factor=parallelization_factor,
                 on_failure=on_failure,
             ),
+            "environment": _environment(env or []),
             "code_bucket": code_bucket,
             "package": package,
             "kms_keys": tuple(kms_key or ()),
@@ -228,6 +233,14 @@ async def _open(
             if is_aws_error(error):
                 raise OutboxError(str(error)) from error
             raise
+
+
+def _environment(texts: Collection[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    for text, (name, equals, _) in zip(texts, pairs, strict=True):
+        if not (name and equals):
+            raise ConfigurationError("--env", f"{text!r} is not NAME=VALUE")
+    return {name: value for name, _, value in pairs}
 
 
 def _architecture(text: str | None) -> Architecture | None:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from outbox_sdk.core.configuration import RelayConfiguration
+from outbox_sdk.core.configuration import VARIABLES, RelayConfiguration
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.event_source import EventSource
 from outbox_sdk.core.function import DEFAULT_RUNTIME, RUNTIMES, Architecture
@@ -69,9 +69,11 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """What a relay or a sweeper in Lambda is to be. ``source`` is the relay's alone.
 
+    ``environment`` are variables besides those that the configuration makes.
+
     Raises:
-        ConfigurationError: a name is too long for Lambda, a number out of Lambda's bounds, or the runtime is
-            none that packages are built for.
+        ConfigurationError: a name is too long for Lambda, a number out of Lambda's bounds, the runtime none
+            that packages are built for, or a variable one that the configuration makes.
     """
 
     configuration: RelayConfiguration
@@ -82,6 +84,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     memory_mb: int = 512
     timeout_seconds: int = 60
     source: EventSource = EventSource()
+    environment: Mapping[str, str] = {}
     kms_keys: tuple[str, ...] = ()
     confine_attributes: bool = False
     allow_any_topic: bool = False
@@ -100,6 +103,11 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
                 )
         if self.runtime not in RUNTIMES:
             raise ConfigurationError("runtime", f"{self.runtime!r} is not one of {', '.join(RUNTIMES)}")
+
+        for variable in VARIABLES:
+            for name in variable.names:
+                if name in self.environment:
+                    raise ConfigurationError(name, "is set by the settings, not by environment")
 
     @property
     def table_name(self) -> str:

@@ -156,7 +156,9 @@ def _function_settings(deployment: Deployment, place: Place) -> dict[str, Any]:
         "Runtime": deployment.runtime,
         "MemorySize": deployment.memory_mb,
         "Timeout": deployment.timeout_seconds,
-        "Environment": {"Variables": encode_environment(deployment.configuration)},
+        "Environment": {
+            "Variables": {**deployment.environment, **encode_environment(deployment.configuration)}
+        },
     }
 
 

@@ -63,6 +63,12 @@ class Deployer:
         table = await find_table(self.dynamodb, table_name, design)
         _, partition, _, region, account_id, _ = table["TableArn"].split(":", 5)
         place = Place(partition=Partition(partition), region=Region(region), account_id=AccountId(account_id))
+        if self.functions.meta.region_name != region:
+            raise ConfigurationError(
+                "AWS_REGION",
+                f"the table is in {region} and the function would be in {self.functions.meta.region_name}; "
+                "Lambda reads streams of its own Region only",
+            )
         return place, str(table["LatestStreamArn"])
 
     def _expected_place(self) -> Place:

@@ -2,6 +2,7 @@
 
 import asyncio
 import platform
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,7 @@ async def create_dynamodb_streams_outbox(
     timeout_seconds: int = 60,
     sweep_every_minutes: int = 15,
     source: EventSource = EventSource(),  # noqa: B008 - a frozen value
+    environment: Mapping[str, str] | None = None,
     code_bucket: str | None = None,
     package: Path | None = None,
     kms_keys: tuple[str, ...] = (),
@@ -103,9 +105,10 @@ async def create_dynamodb_streams_outbox(
     With ``scheduler_client`` the sweeper is deployed as well: ``<table>-sweeper``, with a role of its own,
     and a schedule that invokes it. Without a sweeper nobody takes up what the stream has forgotten.
 
-    ``kms_keys`` are the ARNs of your own keys of table, topics and destination. ``confine_attributes`` lets
-    the role write bookkeeping attributes only; try it on your account first. ``dry_run`` only reads, and
-    gives the calls that it would make.
+    ``environment`` are further variables of the functions, as ``POWERTOOLS_LOG_LEVEL``; what was set by
+    hand goes at the next call. ``kms_keys`` are the ARNs of your own keys of table, topics and destination.
+    ``confine_attributes`` lets the role write bookkeeping attributes only; try it on your account first.
+    ``dry_run`` only reads, and gives the calls that it would make.
 
     Not promised: that it undoes what it made when it fails half-way; call it again. It deploys no alarms
     and no topics; the Terraform module and the SAM template do.
@@ -126,6 +129,7 @@ async def create_dynamodb_streams_outbox(
         memory_mb=memory_mb,
         timeout_seconds=timeout_seconds,
         source=source,
+        environment=environment or {},
         kms_keys=kms_keys,
         confine_attributes=confine_attributes,
         allow_any_topic=allow_any_topic,
