@@ -31,7 +31,10 @@ LOCKS = {
     "demo": ["pyproject.toml", "--extra=cli", "--extra=local", "--group=build"],
     "bench": ["pyproject.toml", "--group=build"],
     "lock": ["--group=lock"],
+    "deploy": ["--group=deploy"],
 }
+# checkov pins an old boto3, so its environment has versions of its own, and the project is not installed there.
+UNCONSTRAINED = ("deploy",)
 
 # In pieces, so that this file does not match.
 REGISTRY_HOSTS = re.compile(
@@ -173,6 +176,24 @@ def check_no_registry(session: nox.Session) -> None:
 
 
 @nox.session
+def deploy(session: nox.Session) -> None:
+    """Check deploy/: templates and modules by their validators, and what Terraform makes of the SDK's data."""
+    install(session, "deploy", project=False)
+    templates = [str(path) for path in sorted(ROOT.glob("deploy/sam/*.yaml"))]
+    session.run("terraform", "fmt", "-check", "-diff", "-recursive", "deploy/terraform")
+    session.run("cfn-lint", *templates)
+    session.run("checkov", "--skip-download", "--quiet", "--compact", "--directory=deploy")
+    session.run("pytest", "--config-file=deploy/pytest.ini", "deploy/checks", *session.posargs)
+
+
+@nox.session(name="deploy-data")
+def deploy_data(session: nox.Session) -> None:
+    """Write what Terraform reads of the SDK, deploy/terraform/outbox.json; arguments after `--` go to it."""
+    install(session, "bench")
+    session.run("python", "-m", "deploy.generate", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Run the benchmarks, or the one named first after `--` with the arguments that follow."""
     install(session, "bench")
@@ -195,7 +216,7 @@ def lock(session: nox.Session) -> None:
         session.run(
             "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header",
             "--no-emit-index-url", f"--python-version={FLOOR}", f"--output-file=requirements/{name}.txt",
-            *([] if name == first else [f"--constraint=requirements/{first}.txt"]),
+            *([] if name in (first, *UNCONSTRAINED) else [f"--constraint=requirements/{first}.txt"]),
             *sources, *session.posargs,
             silent=True,
         )  # fmt: skip
