@@ -3,6 +3,7 @@
 No provider can be loaded without the network, so arguments of resources are not checked here.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,12 @@ import pytest
 
 MODULE = Path(__file__).parents[1] / "terraform"
 EXAMPLES = sorted(path for path in (MODULE / "examples").iterdir() if path.is_dir())
+
+DATA = json.loads((MODULE / "outbox.json").read_text())
+READ_OTHERWISE = {
+    "designs.ordered.mapping.batch.DestinationConfig",  # the bucket's ARN is the deployment's
+    "mark_strategies",  # for people, who see which policies there are
+}
 
 Blocks = dict[str, dict[str, Any]]
 
@@ -70,6 +77,54 @@ def problems(sources: dict[str, str]) -> list[str]:
     return sorted(found)
 
 
+def paths_read(text: str) -> Iterator[tuple[str, ...]]:
+    """Give the paths into the SDK's data that the code follows, each as far as it is written out."""
+    code = code_of(text)
+    shorts = {
+        "sdk": (),
+        "design": ("designs", "ordered"),
+        "mapping": ("designs", "ordered", "mapping", "batch"),
+    }
+    for name, path in re.findall(r"(?<![\w.])local\.(sdk|design|mapping)((?:\.[A-Za-z_]+)+)", code):
+        yield (*shorts[name], *path.strip(".").split("."))
+    # What is iterated over: `for_each = PATH`, and then NAME.value.FIELD of a dynamic block or a resource.
+    for path, body in re.findall(
+        r"for_each\s*=\s*local\.((?:sdk|design)\.\w+)\n(.*?)\n(?=}|  })", code, re.DOTALL
+    ):
+        name, field = path.split(".")
+        for attribute in re.findall(r"\w+\.value\.(\w+)", body):
+            yield (*shorts[name], field, "*", attribute)
+
+
+def follows(data: Any, path: tuple[str, ...]) -> bool:
+    for step in path:
+        if step == "*":
+            data = next(iter(data.values() if isinstance(data, dict) else data))
+        elif isinstance(data, dict) and step in data:
+            data = data[step]
+        else:
+            return False
+    return True
+
+
+def unused(data: dict[str, Any], read: set[tuple[str, ...]]) -> list[str]:
+    """Name what nothing reads of a design, its mapping and indexes, of alarms and of metrics."""
+    design = ("designs", "ordered")
+    mapping = (*design, "mapping", "batch")
+    rows = [("alarms", "*"), ("log_metrics", "*"), (*design, "global_secondary_indexes", "*")]
+    fields = []
+    for place in [(), design, mapping, *rows]:
+        value: Any = data
+        for step in place:
+            value = (
+                value[step]
+                if step != "*"
+                else next(iter(value.values() if isinstance(value, dict) else value))
+            )
+        fields += [(*place, name) for name in value]
+    return [".".join(field) for field in fields if not any(path[: len(field)] == field for path in read)]
+
+
 def sources_of(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in sorted(folder.glob("*.tf"))}
 
@@ -80,6 +135,28 @@ def test_the_module_is_whole() -> None:
     assert len(declared["var"]) > 30
     assert len(declared["resource"]) > 15
     assert problems(sources_of(MODULE)) == []
+
+
+def test_what_is_read_of_the_sdks_data_is_in_there_and_nothing_is_left_out() -> None:
+    read = {path for text in sources_of(MODULE).values() for path in paths_read(text)}
+
+    assert [path for path in read if not follows(DATA, path)] == []
+    assert sorted(unused(DATA, read)) == sorted(READ_OTHERWISE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lost"),
+    [
+        ("local.mapping.FunctionResponseTypes", "[]", "designs.ordered.mapping.batch.FunctionResponseTypes"),
+        ("local.design.ttl_attribute", '"ExpiresAt"', "designs.ordered.ttl_attribute"),
+        ("each.value.Threshold", "0", "alarms.*.Threshold"),
+    ],
+)
+def test_what_is_no_longer_read_is_found(old: str, new: str, lost: str) -> None:
+    texts = [text.replace(old, new) for text in sources_of(MODULE).values()]
+    read = {path for text in texts for path in paths_read(text)}
+
+    assert lost in unused(DATA, read)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
