@@ -33,7 +33,7 @@ LOCKS = {
     "lock": ["--group=lock"],
     "deploy": ["--group=deploy"],
 }
-# checkov pins an old boto3, so its environment has versions of its own, and the project is not installed there.
+# checkov pins an old boto3: its environment has versions of its own, and is without the project.
 UNCONSTRAINED = ("deploy",)
 
 # In pieces, so that this file does not match.
@@ -177,7 +177,7 @@ def check_no_registry(session: nox.Session) -> None:
 
 @nox.session
 def deploy(session: nox.Session) -> None:
-    """Check deploy/: templates and modules by their validators, and what Terraform makes of the SDK's data."""
+    """Check deploy/ by its validators, and what Terraform makes of the SDK's data."""
     install(session, "deploy", project=False)
     templates = [str(path) for path in sorted(ROOT.glob("deploy/sam/*.yaml"))]
     session.run("terraform", "fmt", "-check", "-diff", "-recursive", "deploy/terraform")
