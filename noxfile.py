@@ -6,12 +6,15 @@ Versions and dependencies are read from pyproject.toml; requirements/*.txt pins 
 import os
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import nox
+
+ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT / "src"))
+
+from outbox_sdk.packaging.interpreters import find_interpreter, running_version  # noqa: E402 - not installed
 
 nox.needs_version = ">=2025.5.1"
 nox.options.sessions = ["test", "lint"]
@@ -19,7 +22,6 @@ nox.options.reuse_venv = "yes"
 # Only interpreters that run are listed below, so one that cannot be found is an error, never a skip.
 nox.options.error_on_missing_interpreters = True
 
-ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 FLOOR: str = PYPROJECT["project"]["requires-python"].removeprefix(">=")
 
@@ -30,11 +32,17 @@ LOCKS = {
     "lint": ["pyproject.toml", "--all-extras", "--group=lint"],
     "demo": ["pyproject.toml", "--extra=cli", "--extra=local", "--group=build"],
     "bench": ["pyproject.toml", "--group=build"],
+    "package": ["pyproject.toml", "--group=package"],
     "lock": ["--group=lock"],
     "deploy": ["--group=deploy"],
+    "lambda-runtime": ["--group=lambda-runtime"],
+    "lambda-emulator": ["--group=lambda-emulator", "--no-deps"],
+    "lambda": ["--group=lambda"],
 }
 # checkov pins an old boto3: its environment has versions of its own, and is without the project.
 UNCONSTRAINED = ("deploy",)
+# This one is shipped: whoever installs the SDK can build the functions' package from it.
+SHIPPED_LOCKS = {"lambda": "src/outbox_sdk/packaging/requirements.txt"}
 
 # In pieces, so that this file does not match.
 REGISTRY_HOSTS = re.compile(
@@ -58,37 +66,12 @@ REGISTRY_HOSTS = re.compile(
 INDEX_LINE = re.compile(r"^\s*(-i|-f|--index-url|--extra-index-url|--find-links)\b|://", re.MULTILINE)
 
 
-def candidates(version: str) -> Iterator[Path]:
-    """Where an interpreter of this version may be: the search path, the one running nox, pyenv."""
-    name = f"python{version}"
-    for folder in os.get_exec_path():
-        yield Path(folder, name)
-    if version == running_version():
-        yield Path(sys.base_prefix, "bin", name)
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    yield from sorted(pyenv.glob(f"versions/{version}*/bin/{name}"), reverse=True)
-
-
-def running_version() -> str:
-    """The version of the interpreter that runs nox, as `3.11`."""
-    return f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def runs(interpreter: Path, version: str) -> bool:
-    """Whether it starts and is a final release of that version: a pyenv shim may exist and refuse."""
-    if not interpreter.is_file():
-        return False
-    code = "import sys; print('%d.%d' % sys.version_info[:2], sys.version_info.releaselevel)"
-    answer = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=False)
-    return answer.returncode == 0 and answer.stdout.split() == [version, "final"]
-
-
 def find_interpreters() -> list[str]:
     """Versions from the floor up that run here, made reachable on the search path for nox to find."""
     versions = nox.project.python_versions(PYPROJECT, max_version="3.19")
     found = []
     for version in versions:
-        interpreter = next((path for path in candidates(version) if runs(path, version)), None)
+        interpreter = find_interpreter(version)
         if interpreter is not None:
             if shutil.which(interpreter.name) != str(interpreter):  # something that does not run is in front
                 os.environ["PATH"] = os.pathsep.join([str(interpreter.parent), os.environ["PATH"]])
@@ -102,9 +85,14 @@ def find_interpreters() -> list[str]:
 INTERPRETERS = find_interpreters()
 
 
+def lock_file(name: str) -> str:
+    """Where a lock file is, from the root of the project."""
+    return SHIPPED_LOCKS.get(name, f"requirements/{name}.txt")
+
+
 def install(session: nox.Session, lock: str, *, project: bool = True) -> None:
     """Install exactly what the lock file names, then the project itself without resolving anything."""
-    session.install("--quiet", "--require-hashes", "-r", f"requirements/{lock}.txt")
+    session.install("--quiet", "--require-hashes", "-r", lock_file(lock))
     if project:
         session.install("--quiet", "--no-deps", "--no-build-isolation", "-e", ".")
 
@@ -158,18 +146,19 @@ def check_no_registry(session: nox.Session) -> None:
     """Fail when a file names the host of a package registry, or a lock file says where to download."""
     list_files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = session.run(*list_files, external=True, silent=True, log=False)
+    locks = set(map(lock_file, LOCKS))
     problems = []
     for name in sorted(filter(None, str(listed).split("\0"))):
         path = ROOT / name
         if not path.is_file():
             continue
         text = path.read_bytes().decode("utf-8", errors="replace")
-        is_lock = path.parent == ROOT / "requirements" and path.suffix == ".txt"
+        is_lock = name in locks or (path.parent == ROOT / "requirements" and path.suffix == ".txt")
         for number, line in enumerate(text.splitlines(), start=1):
             if REGISTRY_HOSTS.search(line) or (is_lock and INDEX_LINE.search(line)):
                 problems.append(f"{name}:{number}: {line.strip()[:100]}")
         if path.name == "uv.lock":
-            problems.append(f"{name}: the lock files are requirements/*.txt")
+            problems.append(f"{name}: the lock files are {', '.join(sorted(locks))}")
     if problems:
         rule = "A package registry is configured on a machine, never named in the project:"
         session.error("\n".join([rule, *problems]))
@@ -208,15 +197,24 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def package(session: nox.Session) -> None:
+    """Build the Lambda packages and the wheel that carries them; `-- --runtime python3.12` for others."""
+    install(session, "package")
+    # What is built for other runtimes or one platform alone is not what a wheel carries.
+    wheel = [] if session.posargs else ["--wheel", "."]
+    session.run("python", "-m", "outbox_sdk.packaging", "--out=dist", "--sbom", *wheel, *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
-    """Write requirements/*.txt anew from pyproject.toml; `-- --upgrade` also takes newer versions."""
+    """Write the lock files anew from pyproject.toml; `-- --upgrade` also takes newer versions."""
     install(session, "lock", project=False)
     first = next(iter(LOCKS))
     for name, sources in LOCKS.items():
         session.run(
             "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header",
-            "--no-emit-index-url", f"--python-version={FLOOR}", f"--output-file=requirements/{name}.txt",
-            *([] if name in (first, *UNCONSTRAINED) else [f"--constraint=requirements/{first}.txt"]),
+            "--no-emit-index-url", f"--python-version={FLOOR}", f"--output-file={lock_file(name)}",
+            *([] if name in (first, *UNCONSTRAINED) else [f"--constraint={lock_file(first)}"]),
             *sources, *session.posargs,
             silent=True,
         )  # fmt: skip

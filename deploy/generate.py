@@ -17,7 +17,7 @@ from outbox_sdk.core.function import ARCHITECTURES, DEFAULT_RUNTIME, HANDLERS, R
 from outbox_sdk.core.identifiers import AccountId, Partition, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
 from outbox_sdk.core.operations import Role
-from outbox_sdk.core.permissions import Grants, Place, policy_document, trust_policy
+from outbox_sdk.core.permissions import Grants, Place, invoke_policy, policy_document, trust_policy
 from outbox_sdk.core.table import (
     TableDesign,
     create_table_request,
@@ -30,12 +30,11 @@ __all__ = [
     "DATA_FILE",
     "FUNCTION_ROLES",
     "INDEXED_TTL_DAYS",
+    "SCHEDULER",
     "SHIPPED_DESIGNS",
     "bucket_policy",
     "deployment_data",
     "encode_data",
-    "invoker_policy",
-    "invoker_trust",
     "main",
 ]
 
@@ -43,6 +42,9 @@ DATA_FILE = Path(__file__).parent / "terraform" / "outbox.json"
 
 SHIPPED_DESIGNS = {"ordered": TableDesign.ordered, "message_keyed": TableDesign.message_keyed}
 FUNCTION_ROLES: tuple[Role, ...] = ("relay", "sweeper")
+
+SCHEDULER = "scheduler.amazonaws.com"
+"""Who invokes the sweeper."""
 
 INDEXED_TTL_DAYS = 7
 """How long a table with a local secondary index keeps dispatched items, unless told otherwise.
@@ -68,8 +70,8 @@ def deployment_data(designs: Mapping[str, TableDesign]) -> dict[str, Any]:
             "runtime": DEFAULT_RUNTIME,
             "runtimes": list(RUNTIMES),
         },
-        "invoker_policy": invoker_policy(_PLACE, "@function@"),
-        "invoker_trust": invoker_trust(_PLACE),
+        "invoker_policy": invoke_policy(_PLACE, "@function@"),
+        "invoker_trust": trust_policy(SCHEDULER, account_id=_PLACE.account_id),
         "log_metrics": log_metrics(),
         "mark_strategies": list(MARK_STRATEGIES),
         "trust_policy": trust_policy(),
@@ -130,28 +132,6 @@ def _policy(role: Role, design: TableDesign, strategy: MarkStrategy) -> dict[str
     text = json.dumps(document).replace("@region@.amazonaws.com", "@region@.@dns_suffix@")
     result: dict[str, Any] = json.loads(text)
     return result
-
-
-def invoker_trust(place: Place) -> dict[str, Any]:
-    """Let the scheduler, on behalf of this account, take the schedule's role on."""
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "scheduler.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-        "Condition": {"StringEquals": {"aws:SourceAccount": place.account_id}},
-    }
-    return {"Version": "2012-10-17", "Statement": [statement]}
-
-
-def invoker_policy(place: Place, function_name: str) -> dict[str, Any]:
-    """Let the schedule invoke the sweeper, and nothing else."""
-    statement = {
-        "Sid": "InvokeSweeper",
-        "Effect": "Allow",
-        "Action": ["lambda:InvokeFunction"],
-        "Resource": [place.arn("lambda", f"function:{function_name}")],
-    }
-    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def bucket_policy(bucket_arn: str) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from deploy.generate import FUNCTION_ROLES, SHIPPED_DESIGNS, bucket_policy, invoker_policy, invoker_trust
+from deploy.generate import FUNCTION_ROLES, SCHEDULER, SHIPPED_DESIGNS, bucket_policy
 from outbox_sdk.core.configuration import parse_environment
 from outbox_sdk.core.identifiers import AccountId, Partition, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES
-from outbox_sdk.core.permissions import Grants, Place, policy_document, trust_policy
+from outbox_sdk.core.permissions import Grants, Place, invoke_policy, policy_document, trust_policy
 
 MODULE = Path(__file__).parents[1] / "terraform"
 PLACE = Place(region=Region("eu-west-1"), account_id=AccountId("123456789012"))
@@ -107,7 +107,7 @@ def test_policies_and_environment_are_the_sdks(
         assert json.loads(evaluated["policies"][role]) == wanted
     assert json.loads(evaluated["trust"]) == trust_policy()
     assert json.loads(evaluated["bucket"]) == bucket_policy(f"arn:{place.partition}:s3:::failures")
-    invoker = [invoker_policy(place, "outbox-sweeper"), invoker_trust(place)]
+    invoker = [invoke_policy(place, "outbox-sweeper"), trust_policy(SCHEDULER, account_id=place.account_id)]
     assert [json.loads(text) for text in evaluated["invoker"]] == invoker
     assert evaluated["bounded"] is True
 

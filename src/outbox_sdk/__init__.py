@@ -16,11 +16,17 @@ if TYPE_CHECKING:
         InvalidMessageError,
         OutboxError,
     )
+    from outbox_sdk.core.event_source import EventSource
     from outbox_sdk.core.message import OutboxMessage
     from outbox_sdk.core.outcome import BatchReport
     from outbox_sdk.core.sweep_report import SweepReport
     from outbox_sdk.core.table import TableDesign
-    from outbox_sdk.provisioning import create_outbox_table
+    from outbox_sdk.provisioning import (
+        StreamsOutbox,
+        create_dynamodb_streams_outbox,
+        create_outbox_table,
+        destroy_dynamodb_streams_outbox,
+    )
     from outbox_sdk.shell.producer import Outbox
     from outbox_sdk.shell.relay import Relay, open_relay
     from outbox_sdk.shell.settings import Settings
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchReport",
     "ConfigurationError",
+    "EventSource",
     "InvalidEventError",
     "InvalidMessageError",
     "Outbox",
@@ -37,9 +44,12 @@ __all__ = [
     "Relay",
     "RelayConfiguration",
     "Settings",
+    "StreamsOutbox",
     "SweepReport",
     "TableDesign",
+    "create_dynamodb_streams_outbox",
     "create_outbox_table",
+    "destroy_dynamodb_streams_outbox",
     "follow_stream",
     "open_relay",
 ]
@@ -47,6 +57,7 @@ __all__ = [
 _MODULES = {
     "BatchReport": "outbox_sdk.core.outcome",
     "ConfigurationError": "outbox_sdk.core.errors",
+    "EventSource": "outbox_sdk.core.event_source",
     "InvalidEventError": "outbox_sdk.core.errors",
     "InvalidMessageError": "outbox_sdk.core.errors",
     "Outbox": "outbox_sdk.shell.producer",
@@ -55,9 +66,12 @@ _MODULES = {
     "Relay": "outbox_sdk.shell.relay",
     "RelayConfiguration": "outbox_sdk.core.configuration",
     "Settings": "outbox_sdk.shell.settings",
+    "StreamsOutbox": "outbox_sdk.provisioning",
     "SweepReport": "outbox_sdk.core.sweep_report",
     "TableDesign": "outbox_sdk.core.table",
+    "create_dynamodb_streams_outbox": "outbox_sdk.provisioning",
     "create_outbox_table": "outbox_sdk.provisioning",
+    "destroy_dynamodb_streams_outbox": "outbox_sdk.provisioning",
     "follow_stream": "outbox_sdk.shell.streams",
     "open_relay": "outbox_sdk.shell.relay",
 }

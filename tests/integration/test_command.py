@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -16,29 +14,13 @@ import pytest
 
 from outbox_sdk import Outbox, create_outbox_table
 from outbox_sdk.embedded_stack import EmbeddedStack
+from tests.support.command import CREDENTIALS, environment, run_outbox
 from tests.support.documents import readme_namespace
+from tests.support.outbox_process import outbox_command
 
 pytestmark = pytest.mark.integration
 
 OpenClient = Callable[..., AbstractAsyncContextManager[Any]]
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """Nothing of the tester's own AWS settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "OUTBOX_"))}
-    return kept | variables
-
-
-def run_outbox(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "outbox_sdk.cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=environment(**variables),
-    )
 
 
 def test_the_demo_brings_every_message_once_and_in_order() -> None:
@@ -166,18 +148,21 @@ async def test_relay_relays_until_stopped_and_ends_cleanly(
         entries = [outbox.put("{}", aggregate_id=f"a{n}", topic="topic") for n in range(3)]
         await dynamodb.transact_write_items(TransactItems=entries)
 
-        with subprocess.Popen(  # noqa: ASYNC220 - read in a thread below
-            [sys.executable, "-m", "outbox_sdk.cli", "relay", "--table", unique, "--json"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(
-                AWS_ENDPOINT_URL=ministack.endpoint_url,
-                AWS_REGION=ministack.region,
-                AWS_SNS_TOPIC_PREFIX=f"{unique}-",
-                **CREDENTIALS,
-            ),
-        ) as relay:
+        with (
+            outbox_command() as command,
+            subprocess.Popen(  # noqa: ASYNC220 - read in a thread below
+                [*command, "relay", "--table", unique, "--json"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment(
+                    AWS_ENDPOINT_URL=ministack.endpoint_url,
+                    AWS_REGION=ministack.region,
+                    AWS_SNS_TOPIC_PREFIX=f"{unique}-",
+                    **CREDENTIALS,
+                ),
+            ) as relay,
+        ):
             watchdog = threading.Timer(60, relay.kill)
             watchdog.start()
             try:

@@ -17,7 +17,7 @@ from outbox_sdk.core.text import format_instant
 from outbox_sdk.embedded_stack import EmbeddedStack
 from outbox_sdk.shell.streams import lambda_event
 from outbox_sdk.sweeper_handler import SweeperHandler
-from tests.integration.test_command import CREDENTIALS, run_outbox
+from tests.support.command import CREDENTIALS, run_outbox
 from tests.support.events import FakeContext
 from tests.support.outbox_tables import Items, OutboxTable, item_of, key_of, open_outbox_table, read_stream
 from tests.support.topics import Topic, open_topic

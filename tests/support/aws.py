@@ -13,9 +13,17 @@ __all__ = ["open_client"]
 
 @asynccontextmanager
 async def open_client(
-    service: str, endpoint_url: str, *, region: str = "us-east-1", config: AioConfig | None = None
+    service: str,
+    endpoint_url: str,
+    *,
+    region: str = "us-east-1",
+    config: AioConfig | None = None,
+    credentials: tuple[str, str, str | None] = ("local", "local", None),
 ) -> AsyncIterator[Any]:
-    """Open a client of ``service`` at ``endpoint_url`` with dummy credentials.
+    """Open a client of ``service`` at ``endpoint_url`` with dummy credentials, unless others are given.
+
+    ``credentials`` are an access key, its secret and a session token. MiniStack takes an access key of twelve
+    digits for the account that asks.
 
     Nothing is read from the environment: no profile, no credentials, no proxy. Nothing is retried, so a test
     sees each answer as it came, unless ``config`` says otherwise.
@@ -27,12 +35,14 @@ async def open_client(
         max_pool_connections=50,
         proxies={},
     )
+    access_key, secret_key, token = credentials
     async with _session().create_client(
         service,
         endpoint_url=endpoint_url,
         region_name=region,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        aws_session_token=token,
         config=defaults.merge(config) if config else defaults,
     ) as client:
         yield client

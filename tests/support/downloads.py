@@ -4,54 +4,26 @@ Its licence forbids passing it on, so nothing here may be committed, packaged or
 """
 
 import base64
-import fcntl
 import hashlib
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 
+from outbox_sdk.packaging.cache import cache_directory, published
+from tests.support.installer import install_wheels, run_or_unavailable
 from tests.support.unavailable import ServerUnavailable
 
-__all__ = ["c_compiler", "cache_directory", "emulator_directory", "java", "published"]
+__all__ = ["c_compiler", "emulator_directory", "java"]
 
 _PACKAGE = "amplify-dynamodb-simulator"
 _VERSION = "2.9.30"
 _SHA512 = "xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="
 _OLDEST_JAVA = 17
-_DOWNLOAD_TIMEOUT_SECONDS = 280.0
-
-
-def cache_directory() -> Path:
-    """Return where downloads are kept between runs, and make it."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    directory = Path(base) / "dynamodb-outbox-sdk"
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory
-
-
-def published(target: Path, fill: Callable[[Path], None]) -> Path:
-    """Return ``target``, having filled it first if it does not exist yet.
-
-    It appears whole or not at all, and of several processes that ask at once one does the work.
-    """
-    if target.exists():
-        return target
-    with target.with_name(f"{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.exists():
-            with tempfile.TemporaryDirectory(prefix="unfinished-", dir=target.parent) as unfinished:
-                content = Path(unfinished) / "content"
-                content.mkdir()
-                fill(content)
-                content.rename(target)
-    return target
 
 
 def emulator_directory() -> Path:
@@ -78,7 +50,9 @@ def c_compiler() -> Sequence[str]:
 
 def _fetch_emulator(directory: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=directory.parent) as downloads:
-        _run([*_npm(), "pack", f"{_PACKAGE}@{_VERSION}", "--pack-destination", downloads, "--silent"])
+        run_or_unavailable(
+            [*_npm(), "pack", f"{_PACKAGE}@{_VERSION}", "--pack-destination", downloads, "--silent"]
+        )
         archive = Path(downloads) / f"{_PACKAGE}-{_VERSION}.tgz"
         digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
         if digest != _SHA512:
@@ -101,26 +75,11 @@ def _npm() -> Sequence[str]:
 def _from_wheel(package: str) -> Path:
     """Return a directory with ``package`` from the Python package index in it."""
 
-    def install(directory: Path) -> None:
-        if find_spec("pip") is not None:
-            installer = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        elif uv := shutil.which("uv"):
-            installer = [uv, "pip", "install", "--quiet", "--python", sys.executable]
-        else:
-            raise ServerUnavailable(f"{package} is needed and there is neither pip nor uv to install it")
-        _run([*installer, "--only-binary", ":all:", "--target", str(directory), package])
+    def fill(directory: Path) -> None:
+        install_wheels(directory, package)
 
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return published(cache_directory() / f"{package}-for-python-{python}", install)
-
-
-def _run(command: Sequence[str]) -> None:
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_DOWNLOAD_TIMEOUT_SECONDS)
-    except subprocess.CalledProcessError as error:
-        raise ServerUnavailable(f"{Path(command[0]).name} failed: {error.stderr.strip()[-500:]}") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ServerUnavailable(f"{Path(command[0]).name} failed: {error}") from error
+    return published(cache_directory() / f"{package}-for-python-{python}", fill)
 
 
 def _output_of(command: Sequence[str]) -> str:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from outbox_sdk._local_server.loopback import LaunchPlan, basic_environment
-from tests.support.downloads import c_compiler, cache_directory, emulator_directory, java, published
+from outbox_sdk.packaging.cache import cache_directory, published
+from tests.support.downloads import c_compiler, emulator_directory, java
 from tests.support.unavailable import ServerUnavailable
 
 __all__ = ["dynamodb_local_launch_plan"]

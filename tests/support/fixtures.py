@@ -12,9 +12,10 @@ import pytest
 
 from outbox_sdk.embedded_stack import EmbeddedStack, open_embedded_stack
 from tests.support.aws import open_client
+from tests.support.lambda_runtime import Deployed, open_deployed
 from tests.support.servers import open_dynamodb_local, open_moto, server_or_skip
 
-__all__ = ["aws_client", "dynamodb_local", "endpoint_of", "ministack", "moto", "unique"]
+__all__ = ["aws_client", "deployed", "dynamodb_local", "endpoint_of", "ministack", "moto", "unique"]
 
 _Server = TypeVar("_Server")
 
@@ -38,6 +39,12 @@ def dynamodb_local(pytestconfig: pytest.Config) -> str:
 def moto(pytestconfig: pytest.Config) -> str:
     """The endpoint URL of a Moto server that the tests of one session share."""
     return _shared(pytestconfig, "moto", open_moto)
+
+
+@pytest.fixture(scope="session")
+def deployed(pytestconfig: pytest.Config) -> Deployed:
+    """The unpacked zip of the functions, which the tests of one session share, and what runs it."""
+    return _shared(pytestconfig, "deployed", open_deployed)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from aiobotocore.session import AioSession
 
 __all__ = ["main"]
 
+_ROOT = Path(__file__).parents[2]
+
 
 class _Context:
     """Lambda's context object, as far as it is documented."""
@@ -46,6 +48,11 @@ def main(result_file: Path) -> None:
     from outbox_sdk.lambda_handler import handler
 
     made_by_import = list(made)
+    # Only now: it brings modules along that the handler is to import by itself.
+    sys.path.insert(0, str(_ROOT))
+    from tests.support import recorded_calls
+
+    recorded_calls.install()
     results: list[dict[str, Any]] = []
     for number, event in enumerate(job["events"]):
         context = _Context(job["function_arn"], job["remaining_seconds"], number)
@@ -53,7 +60,13 @@ def main(result_file: Path) -> None:
             results.append({"response": handler(event, context)})
         except Exception as error:
             results.append({"error": type(error).__name__, "text": str(error)})
-    document = {"results": results, "clients": made, "clients_made_by_import": made_by_import}
+    document = {
+        "results": results,
+        "clients": made,
+        "clients_made_by_import": made_by_import,
+        "findings": recorded_calls.take_findings(),
+        "calls": recorded_calls.count_calls(),
+    }
     result_file.write_text(json.dumps(document), encoding="utf-8")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from outbox_sdk.embedded_stack import EmbeddedStack
+from tests.support import recorded_calls
 
 __all__ = ["Invocations", "invoke"]
 
@@ -72,4 +73,5 @@ async def invoke(
         stdout, stderr = await asyncio.wait_for(process.communicate(json.dumps(job).encode()), timeout=60)
         assert process.returncode == 0, stderr.decode()
         document = json.loads(result_file.read_text(encoding="utf-8"))
+    recorded_calls.merge_calls(document.pop("findings"), document.pop("calls"))
     return Invocations(**document, stdout=stdout.decode(), stderr=stderr.decode())

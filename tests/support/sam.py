@@ -9,10 +9,9 @@ import msgspec
 from deploy.generate import (
     FUNCTION_ROLES,
     INDEXED_TTL_DAYS,
+    SCHEDULER,
     SHIPPED_DESIGNS,
     bucket_policy,
-    invoker_policy,
-    invoker_trust,
 )
 from deploy.monitoring import alarms, dashboard, log_metrics
 from outbox_sdk.core.configuration import VARIABLES, RelayConfiguration, parse_environment
@@ -20,7 +19,7 @@ from outbox_sdk.core.event_source import EventSource, mapping_settings
 from outbox_sdk.core.function import ARCHITECTURES, DEFAULT_RUNTIME, HANDLERS, RUNTIMES
 from outbox_sdk.core.identifiers import AccountId, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
-from outbox_sdk.core.permissions import Grants, Place, policy_document, trust_policy
+from outbox_sdk.core.permissions import Grants, Place, invoke_policy, policy_document, trust_policy
 from outbox_sdk.core.table import create_table_request, time_to_live_request
 from tests.support.cloudformation import PSEUDO_PARAMETERS, resolve
 
@@ -197,8 +196,10 @@ def _policy_pairs(made: Mapping[str, Any], deployment: Deployment) -> _Pairs:
         yield f"{role}'s log", made[f"{role.title()}LogGroup"]["LogGroupName"], f"/aws/lambda/{name}"
         wanted = policy_document(role, deployment.configuration(), _PLACE, grants)
         yield from _role_pairs(role, made[f"{role.title()}Role"], wanted, trust_policy())
-    invoker = invoker_policy(_PLACE, f"{_STACK}-sweeper")
-    yield from _role_pairs("schedule", made["ScheduleRole"], invoker, invoker_trust(_PLACE))
+    invoker = invoke_policy(_PLACE, f"{_STACK}-sweeper")
+    yield from _role_pairs(
+        "schedule", made["ScheduleRole"], invoker, trust_policy(SCHEDULER, account_id=_PLACE.account_id)
+    )
     if not deployment.existing:
         said = made["FailuresBucketPolicy"]["PolicyDocument"]
         yield "the bucket's policy", said, bucket_policy(deployment.bucket_arn)

@@ -120,16 +120,22 @@ def _received(message: dict[str, Any]) -> Received:
 
 @asynccontextmanager
 async def open_topic(
-    endpoint_url: str, *, fifo: bool = False, name: str | None = None, region: str = "us-east-1"
+    endpoint_url: str,
+    *,
+    fifo: bool = False,
+    name: str | None = None,
+    region: str = "us-east-1",
+    access_key: str = "local",
 ) -> AsyncIterator[Topic]:
     """Create a topic, with a name of its own unless given one, and its queue; open clients for both."""
     suffix = ".fifo" if fifo else ""
     name = f"topic-{uuid4().hex[:12]}{suffix}" if name is None else name
     kind = {"FifoTopic": "true"} if fifo else {}
     queue_kind = {"FifoQueue": "true"} if fifo else {}
+    credentials = (access_key, "local", None)
     async with (
-        open_client("sns", endpoint_url, region=region) as sns,
-        open_client("sqs", endpoint_url, region=region) as sqs,
+        open_client("sns", endpoint_url, region=region, credentials=credentials) as sns,
+        open_client("sqs", endpoint_url, region=region, credentials=credentials) as sqs,
     ):
         arn = (await sns.create_topic(Name=name, Attributes=kind))["TopicArn"]
         queue = f"queue-{uuid4().hex[:12]}{suffix}"

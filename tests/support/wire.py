@@ -151,7 +151,7 @@ class Wire:
     def _next(self, call: Call) -> Answer:
         self.calls.append(call)
         script = self._script.get(call.operation)
-        return script.popleft() if script else self._always.get(call.operation, _DEFAULTS[call.operation])
+        return script.popleft() if script else self._always.get(call.operation) or _DEFAULTS[call.operation]
 
 
 @contextmanager
@@ -392,5 +392,6 @@ _DEFAULTS: dict[str, Answer] = {
     "BatchWriteItem": lambda _: _json_reply({"UnprocessedItems": {}}),
     "GetCallerIdentity": _identity_reply,
     "PublishBatch": publish_answer(),
+    "Query": lambda _: _json_reply({"Items": [], "Count": 0, "ScannedCount": 0}),
     "UpdateItem": lambda _: _json_reply({}),
 }

@@ -108,6 +108,7 @@ async def test_recovery_is_switched_on_as_soon_as_the_table_lets_it(monkeypatch:
         return {
             "Table": {**create_table_request(TableDesign.ordered, "outbox"), "LatestStreamArn": ARN},
             "TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "ExpiresAt"},
+            "ContinuousBackupsDescription": {"ContinuousBackupsStatus": "DISABLED"},
         }
 
     async def update_continuous_backups(**_: Any) -> None:
@@ -118,13 +119,14 @@ async def test_recovery_is_switched_on_as_soon_as_the_table_lets_it(monkeypatch:
     async def at_once(_: float) -> None:
         return None
 
-    monkeypatch.setattr("outbox_sdk.provisioning.asyncio", SimpleNamespace(sleep=at_once))
+    monkeypatch.setattr("outbox_sdk.provisioning.table.asyncio", SimpleNamespace(sleep=at_once))
     client: Any = SimpleNamespace(
-        exceptions=SimpleNamespace(ResourceInUseException=KeyError, ClientError=ClientError),
-        create_table=answer,
+        exceptions=SimpleNamespace(ResourceNotFoundException=KeyError, ClientError=ClientError),
+        meta=SimpleNamespace(events=SimpleNamespace(register=print, unregister=print)),
         get_waiter=lambda _: SimpleNamespace(wait=answer),
         describe_table=answer,
         describe_time_to_live=answer,
+        describe_continuous_backups=answer,
         update_continuous_backups=update_continuous_backups,
     )
 

@@ -42,7 +42,9 @@ def stored_names(node: ast.AST) -> Iterator[str]:
 
 
 def imported_names(tree: ast.Module) -> set[str]:
-    imports = (node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom))
+    # Of a package that loads its names when they are first used, the imports are below `if TYPE_CHECKING`.
+    blocks = [tree.body, *(node.body for node in tree.body if isinstance(node, ast.If))]
+    imports = (node for body in blocks for node in body if isinstance(node, ast.Import | ast.ImportFrom))
     return {alias.asname or alias.name for node in imports for alias in node.names}
 
 
@@ -165,3 +167,6 @@ def test_a_package_may_list_what_it_imports() -> None:
     source = 'from outbox_sdk.core.plan import Plan\n__all__ = ["Plan"]\n'
     assert problems_of(source, is_package=True) == []
     assert problems_of(source) == ["in __all__ and not defined: ['Plan']"]
+    lazy = 'if TYPE_CHECKING:\n    from outbox_sdk.core.plan import Plan\n__all__ = ["Plan"]\n'
+    assert problems_of(lazy, is_package=True) == []
+    assert problems_of(lazy.replace('"Plan"', '"Other"'), is_package=True) != []

@@ -14,7 +14,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["HOST", "LaunchPlan", "ServerStartError", "basic_environment", "open_loopback_server"]
+__all__ = [
+    "HOST",
+    "LaunchPlan",
+    "ServerStartError",
+    "basic_environment",
+    "open_loopback_server",
+    "reserve_port",
+]
 
 HOST = "127.0.0.1"
 
@@ -83,7 +90,7 @@ def open_loopback_server(
     """
     deadline = time.monotonic() + startup_timeout_seconds
     for attempt in range(1, _ATTEMPTS + 1):
-        with closing(_reserve_port()) as reservation:
+        with closing(reserve_port()) as reservation:
             port = int(reservation.getsockname()[1])
             if sys.platform != "linux":
                 reservation.close()
@@ -98,7 +105,7 @@ def open_loopback_server(
                 return
 
 
-def _reserve_port() -> socket.socket:
+def reserve_port() -> socket.socket:
     """Bind a free port without listening.
 
     Linux lets the server listen on the same port beside this socket (both allow address reuse), while nobody

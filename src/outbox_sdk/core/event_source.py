@@ -13,23 +13,23 @@ __all__ = ["EventSource", "filter_patterns", "mapping_settings"]
 
 
 class EventSource(msgspec.Struct, frozen=True, kw_only=True):
-    """How Lambda reads the table's stream; times in seconds.
+    """How Lambda reads the table's stream.
 
     ``parallelization_factor`` above 1 gives up the order of an aggregate's messages: Lambda then keeps the
-    order of an item only. ``batch_window`` is how long Lambda waits for a batch to fill. ``on_failure`` is
-    the ARN of an S3 bucket, queue or topic for what Lambda gives up: a bucket gets whole events, the others
-    what they were called. What cannot be published is parked by the relay, so Lambda tries again for as
-    long as records last; ``maximum_record_age`` ends a little before the stream's 24 hours, so that an end
-    shows in the metrics.
+    order of an item only. ``batch_window_seconds`` is how long Lambda waits for a batch to fill.
+    ``on_failure`` is the ARN of an S3 bucket, queue or topic for what Lambda gives up: a bucket gets whole
+    events, the others what they were called. What cannot be published is parked by the relay, so Lambda tries
+    again for as long as records last; ``maximum_record_age_seconds`` ends a little before the stream's 24
+    hours, so that an end shows in the metrics.
 
     Raises:
         ConfigurationError: a number is out of Lambda's bounds.
     """
 
     batch_size: int = 100
-    batch_window: int = 1
+    batch_window_seconds: int = 1
     parallelization_factor: int = 1
-    maximum_record_age: int = 82_800
+    maximum_record_age_seconds: int = 82_800
     on_failure: str | None = None
 
     def __post_init__(self) -> None:
@@ -41,10 +41,10 @@ class EventSource(msgspec.Struct, frozen=True, kw_only=True):
 
 _BOUNDS = {
     "batch_size": (1, 10_000),
-    "batch_window": (0, 300),
+    "batch_window_seconds": (0, 300),
     "parallelization_factor": (1, 10),
     # Lambda takes a week, and the stream holds a day.
-    "maximum_record_age": (60, 86_400),
+    "maximum_record_age_seconds": (60, 86_400),
 }
 
 
@@ -68,9 +68,9 @@ def mapping_settings(source: EventSource, design: TableDesign, strategy: MarkStr
     patterns = [{"Pattern": json.dumps(pattern)} for pattern in filter_patterns(design, strategy)]
     return {
         "BatchSize": source.batch_size,
-        "MaximumBatchingWindowInSeconds": source.batch_window,
+        "MaximumBatchingWindowInSeconds": source.batch_window_seconds,
         "ParallelizationFactor": source.parallelization_factor,
-        "MaximumRecordAgeInSeconds": source.maximum_record_age,
+        "MaximumRecordAgeInSeconds": source.maximum_record_age_seconds,
         # Without end: poison is parked by the relay, and what ends the retries would drop its neighbours.
         "MaximumRetryAttempts": -1,
         "BisectBatchOnFunctionError": True,

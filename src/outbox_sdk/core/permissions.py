@@ -1,20 +1,34 @@
 """IAM as data: who may take a role on, and the least that each role needs, from the operations it makes."""
 
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Collection, Container, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
+from outbox_sdk.core.backlog import Touch, touch_request
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.errors import ConfigurationError
-from outbox_sdk.core.identifiers import AccountId, Partition, Region
-from outbox_sdk.core.operations import Operation, Role, Scope, list_operations
-from outbox_sdk.core.table import TableDesign
+from outbox_sdk.core.identifiers import AccountId, ItemKey, Partition, Region
+from outbox_sdk.core.mark import Mark, Park, mark_request, park_request
+from outbox_sdk.core.operations import (
+    ITEM_UPDATE,
+    LIST_BUCKET,
+    MARK_STATEMENTS,
+    PUBLISH,
+    Operation,
+    Role,
+    Scope,
+    list_operations,
+)
 
 __all__ = [
+    "MAX_POLICY_CHARACTERS",
     "STREAM_ACTIONS",
     "Grants",
     "Place",
+    "invoke_policy",
     "policy_document",
     "topic_arns",
     "trust_policy",
@@ -27,6 +41,9 @@ STREAM_ACTIONS: tuple[str, ...] = (
     "dynamodb:ListStreams",
 )
 """What Lambda itself does with the relay's role, to bring the stream's records."""
+
+MAX_POLICY_CHARACTERS = 10_240
+"""IAM takes inline policies of this length in all, blanks left out, on one role."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +60,10 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         'arn:aws:sns:eu-west-1:123456789012:orders'
         """
         return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
+
+    def role_arn(self, name: str) -> str:
+        """Name a role of the account."""
+        return f"arn:{self.partition}:iam::{self.account_id}:role/{name}"
 
     def endpoint(self, service: str) -> str:
         """Name a service as the conditions of a policy do."""
@@ -69,10 +90,21 @@ class Grants(msgspec.Struct, frozen=True, kw_only=True):
     allow_any_topic: bool = False
 
 
-def trust_policy() -> dict[str, Any]:
-    """Let Lambda, and nobody else, take a role on."""
-    principal = {"Service": "lambda.amazonaws.com"}
-    return _document([{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}])
+def trust_policy(
+    service: str = "lambda.amazonaws.com", *, account_id: AccountId | None = None
+) -> dict[str, Any]:
+    """Let one service, and nobody else, take a role on; for one account where the service says for whom."""
+    principal = {"Service": service}
+    statement: dict[str, Any] = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    if account_id is not None:
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": account_id}}
+    return _document([statement])
+
+
+def invoke_policy(place: Place, function_name: str) -> dict[str, Any]:
+    """Let a schedule invoke one function."""
+    resource = [place.arn("lambda", f"function:{function_name}")]
+    return _document([_allow("Invoke", ["lambda:InvokeFunction"], resource)])
 
 
 def policy_document(
@@ -82,8 +114,10 @@ def policy_document(
 
     Raises:
         ConfigurationError: a role that publishes would reach every topic of the account, which
-            ``allow_any_topic`` alone allows; or the destination is none that Lambda takes.
+            ``allow_any_topic`` alone allows; a name holds what IAM reads as a pattern; the destination is
+            none that Lambda takes; or the policy would be longer than IAM takes.
     """
+    _check_names(configuration, grants)
     operations = list_operations(
         role,
         strategy=configuration.outbox_mark_strategy,
@@ -99,7 +133,11 @@ def policy_document(
     if role != "follower":
         statements.append(_log_statement(place, grants))
     if grants.kms_keys:
-        statements.append(_key_statement(place, grants.kms_keys))
+        used = {"dynamodb", *(["sns"] if PUBLISH in operations else [])}
+        if role == "relay" and grants.on_failure is not None:
+            used.add(_service_of(grants.on_failure))
+        statements.append(_key_statement(place, grants.kms_keys, sorted(used)))
+    _check_length(statements)
     return _document(statements)
 
 
@@ -107,10 +145,12 @@ def topic_arns(configuration: RelayConfiguration, place: Place, *, allow_any_top
     """Name the topics that a policy allows: those of the allow-list, else all under the prefix.
 
     Raises:
-        ConfigurationError: there is neither, and any topic is not allowed.
+        ConfigurationError: there is neither, and any topic is not allowed; or the list is empty.
     """
     prefix, allowed = configuration.aws_sns_topic_prefix, configuration.outbox_allowed_topics
     if allowed is not None:
+        if not allowed:
+            raise ConfigurationError("OUTBOX_ALLOWED_TOPICS", "is empty: a relay could publish nothing")
         return tuple(place.arn("sns", f"{prefix}{name}") for name in sorted(allowed))
     if not prefix and not allow_any_topic:
         raise ConfigurationError(
@@ -121,8 +161,45 @@ def topic_arns(configuration: RelayConfiguration, place: Place, *, allow_any_top
     return (place.arn("sns", f"{prefix}*"),)
 
 
+_PATTERN = re.compile(r"[*?$\s]")
+
+
+def _check_names(configuration: RelayConfiguration, grants: Grants) -> None:
+    """Refuse names that would reach further than they say: IAM would read them as patterns or variables."""
+    index = configuration.outbox_table_design.outstanding_index
+    named = [
+        ("DYNAMODB_OUTBOX_TABLE_NAME", configuration.dynamodb_outbox_table_name),
+        ("AWS_SNS_TOPIC_PREFIX", configuration.aws_sns_topic_prefix),
+        *(("OUTBOX_ALLOWED_TOPICS", name) for name in configuration.outbox_allowed_topics or ()),
+        ("OUTBOX_TABLE_DESIGN", index),
+        ("function_name", grants.function_name),
+        ("on_failure", grants.on_failure or ""),
+        *(("kms_keys", key) for key in grants.kms_keys),
+    ]
+    for variable, name in named:
+        if _PATTERN.search(name):
+            raise ConfigurationError(variable, f"{name!r} would be read as a pattern in a policy")
+
+
+def _check_length(statements: list[dict[str, Any]]) -> None:
+    lengths = {statement["Sid"]: _length(statement) for statement in statements}
+    length = _length(_document(statements))
+    if length > MAX_POLICY_CHARACTERS:
+        largest = max(lengths, key=lambda sid: lengths[sid])
+        raise ConfigurationError(
+            # Everything else is short.
+            {"Publish": "OUTBOX_ALLOWED_TOPICS", "UseKeys": "kms_keys"}.get(largest, "OUTBOX_TABLE_DESIGN"),
+            f"makes the policy {length} characters long, and IAM takes {MAX_POLICY_CHARACTERS} on a role. "
+            "Name less; topics can share a prefix that no other topic has",
+        )
+
+
+def _length(value: object) -> int:
+    return len(json.dumps(value, separators=(",", ":")))
+
+
 def _operation_statements(
-    operations: Iterable[Operation], configuration: RelayConfiguration, place: Place, grants: Grants
+    operations: Collection[Operation], configuration: RelayConfiguration, place: Place, grants: Grants
 ) -> list[dict[str, Any]]:
     actions: dict[Scope, list[str]] = {}
     for operation in operations:
@@ -133,7 +210,7 @@ def _operation_statements(
         resource = _resources(scope, configuration, place, grants)
         if scope == "table" and grants.confine_attributes:
             updates = [name for name in names if name in _UPDATES]
-            condition = _attribute_condition(configuration.outbox_table_design)
+            condition = _attribute_condition(operations, configuration)
             statements.append(_allow("UpdateItems", updates, resource, condition))
             names = [name for name in names if name not in updates]  # noqa: PLW2901 - what is left
         statements.append(_allow(_SIDS[scope], names, resource))
@@ -146,7 +223,7 @@ _SIDS: dict[Scope, str] = {
     "stream": "FollowStream",
     "topics": "Publish",
 }
-_UPDATES = ("dynamodb:UpdateItem", "dynamodb:PartiQLUpdate")
+_UPDATES = (ITEM_UPDATE.action, MARK_STATEMENTS.action)
 
 
 def _resources(scope: Scope, configuration: RelayConfiguration, place: Place, grants: Grants) -> list[str]:
@@ -163,18 +240,34 @@ def _resources(scope: Scope, configuration: RelayConfiguration, place: Place, gr
             return list(topic_arns(configuration, place, allow_any_topic=grants.allow_any_topic))
 
 
-def _attribute_condition(design: TableDesign) -> dict[str, Any]:
-    names = (
-        *(design.partition_key, design.sort_key, design.not_dispatched, design.redrive_count),
-        *(design.is_dispatched, design.dispatch_count, design.last_dispatched_at, design.expires_at),
-        *(design.parked_at, design.park_reason, design.created_at, design.touched_at),
-    )
-    return {"ForAllValues:StringEquals": {"dynamodb:Attributes": [name for name in names if name]}}
+def _attribute_condition(
+    operations: Container[Operation], configuration: RelayConfiguration
+) -> dict[str, Any]:
+    """Bound updates to the attributes that the role's own requests name, keys and conditions included."""
+    design = configuration.outbox_table_design
+    keys = [name for name in (design.partition_key, design.sort_key) if name is not None]
+    key = ItemKey.from_item({name: {"S": "-"} for name in keys})
+    marker = {"S": "-"}
+    requests: list[Mapping[str, Any]] = []
+    if PUBLISH in operations:
+        requests.append(park_request(Park(key, marker, "-"), design, "-", now="-"))
+        skips = configuration.outbox_skip_mark_messages_as_dispatched
+        if not skips and configuration.outbox_mark_strategy != "delete":
+            expires_at = None if configuration.outbox_dispatched_ttl_days is None else 0
+            mark = Mark(key=key, marker=marker, dispatched_at="-", dispatch_count=0, expires_at=expires_at)
+            # A statement names what the other form of a mark names.
+            requests.append(mark_request(mark, design, "-"))
+    if LIST_BUCKET in operations:
+        requests.append(touch_request(Touch(key=key, marker=marker, now="-", unless_since="-"), design, "-"))
+    names = {name for request in requests for name in request["ExpressionAttributeNames"].values()}
+    names.update(keys)
+    if any("${" in name for name in names):
+        raise ConfigurationError("OUTBOX_TABLE_DESIGN", "has a name that a policy would read as a variable")
+    return {"ForAllValues:StringEquals": {"dynamodb:Attributes": sorted(names)}}
 
 
 def _destination_statement(arn: str, place: Place) -> dict[str, Any]:
-    service = arn.split(":")[2] if arn.count(":") >= 5 else ""
-    match service:
+    match _service_of(arn):
         case "s3":
             owned = {"StringEquals": {"s3:ResourceAccount": place.account_id}}
             return _allow("KeepFailures", ["s3:ListBucket", "s3:PutObject"], [arn, f"{arn}/*"], owned)
@@ -188,15 +281,19 @@ def _destination_statement(arn: str, place: Place) -> dict[str, Any]:
             )
 
 
+def _service_of(arn: str) -> str:
+    return arn.split(":")[2] if arn.count(":") >= 5 else ""
+
+
 def _log_statement(place: Place, grants: Grants) -> dict[str, Any]:
     group = place.arn("logs", f"log-group:/aws/lambda/{grants.function_name}:*")
     create = ["logs:CreateLogGroup"] if grants.creates_log_group else []
     return _allow("WriteLog", [*create, "logs:CreateLogStream", "logs:PutLogEvents"], [group])
 
 
-def _key_statement(place: Place, keys: Iterable[str]) -> dict[str, Any]:
+def _key_statement(place: Place, keys: Iterable[str], services: Iterable[str]) -> dict[str, Any]:
     # Through these services only: the role cannot use the keys on anything else.
-    via = [place.endpoint(service) for service in ("dynamodb", "s3", "sns", "sqs")]
+    via = [place.endpoint(service) for service in services]
     condition = {"StringEquals": {"kms:ViaService": via}}
     return _allow("UseKeys", ["kms:Decrypt", "kms:GenerateDataKey"], list(keys), condition)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
@@ -41,6 +42,7 @@ __all__ = [
     "client_config",
     "fetch_identity",
     "find_region",
+    "is_aws_error",
     "open_client",
     "open_clients",
     "partition_of",
@@ -204,6 +206,11 @@ def translate_error(error: Exception) -> AwsFault:
             where = f"{frame.filename}:{frame.lineno}"
             _log.warning("unexpected_error", extra={"error": code, "where": where})
     return AwsFault(code, 0, "")
+
+
+def is_aws_error(error: Exception) -> bool:
+    """Tell what AWS, or botocore on the way to it, has raised from a mistake in code."""
+    return isinstance(error, BotoCoreError | ClientError)
 
 
 def _was_reset(cause: object) -> bool:

@@ -1,0 +1,31 @@
+"""The ``outbox`` command: options in, the SDK called, numbers and exit codes out.
+
+Exit codes: 0 for success, 1 for a demo in which a message was lost, doubled or late, for a sweep that could
+not read, touch or publish something, or for a failure on the way, 2 for wrong input or configuration, 130
+when interrupted.
+"""
+
+try:
+    import typer
+
+    from outbox_sdk.cli.demo import demo
+    from outbox_sdk.cli.deploy import deploy, destroy
+    from outbox_sdk.cli.relay import relay
+    from outbox_sdk.cli.sweep import sweep
+except ModuleNotFoundError as _error:
+    raise SystemExit(f'{_error.name} is missing. Run: pip install "dynamodb-outbox-sdk[local]"') from _error
+
+__all__ = ["app", "main"]
+
+app: typer.Typer = typer.Typer(
+    help="A transactional outbox for DynamoDB: try it, deploy it, and relay messages to SNS.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for _command in (demo, deploy, destroy, relay, sweep):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command."""
+    app()

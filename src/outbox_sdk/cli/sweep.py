@@ -1,0 +1,71 @@
+"""`outbox sweep`: what has stayed behind is taken up again."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from outbox_sdk.cli.options import (
+    EndpointOption,
+    EnvelopeOption,
+    JsonOption,
+    PrefixOption,
+    ProfileOption,
+    RegionOption,
+    StrategyOption,
+    TableOption,
+    settings_of,
+)
+from outbox_sdk.cli.output import errors_to_exit_codes, line_printer
+from outbox_sdk.core.sweep_report import SweepReport, describe_sweep, describe_troubles
+from outbox_sdk.shell.relay import open_relay
+from outbox_sdk.shell.settings import Settings
+
+__all__ = ["sweep"]
+
+
+def sweep(
+    *,
+    table: TableOption = None,
+    endpoint_url: EndpointOption = None,
+    region: RegionOption = None,
+    profile: ProfileOption = None,
+    topic_prefix: PrefixOption = None,
+    mark_strategy: StrategyOption = None,
+    envelope: EnvelopeOption = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Publish the backlog at once, without the stream.")
+    ] = False,
+    older_than: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds an item was outstanding; else OUTBOX_SWEEP_AFTER_SECONDS."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many items; else OUTBOX_SWEEP_LIMIT.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take up again what has been outstanding for too long: touch it, or publish it."""
+    with errors_to_exit_codes():
+        settings = settings_of(
+            dynamodb_outbox_table_name=table,
+            aws_endpoint_url=endpoint_url,
+            aws_region=region,
+            aws_sns_topic_prefix=topic_prefix,
+            outbox_mark_strategy=mark_strategy,
+            outbox_envelope=envelope,
+            outbox_sweep_after_seconds=older_than,
+            outbox_sweep_limit=limit,
+        )
+        report = asyncio.run(_sweep(settings, profile=profile, publish=publish))
+    show = line_printer(as_json=as_json)
+    for line in describe_troubles(report):
+        show(line)
+    show(describe_sweep(report))
+    if not report.succeeded:
+        raise typer.Exit(1)
+
+
+async def _sweep(settings: Settings, *, profile: str | None, publish: bool) -> SweepReport:
+    async with open_relay(settings.to_configuration(), profile=profile) as opened:
+        return await opened.sweep(publish=publish)

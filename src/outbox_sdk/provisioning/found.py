@@ -1,0 +1,96 @@
+"""Finding what is deployed, and waiting for what was changed to be in force."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from outbox_sdk.core.errors import OutboxError
+from outbox_sdk.core.rollout import POLICY_NAME
+
+if TYPE_CHECKING:
+    from types_aiobotocore_iam import IAMClient
+    from types_aiobotocore_lambda import LambdaClient
+    from types_aiobotocore_scheduler import EventBridgeSchedulerClient
+
+__all__ = [
+    "find_function",
+    "find_mapping",
+    "find_role",
+    "find_role_policy",
+    "find_schedule",
+    "list_mappings",
+    "wait_for_function",
+    "wait_for_mapping",
+]
+
+_WAIT_SECONDS = 300
+
+
+async def find_role(client: "IAMClient", name: str) -> dict[str, Any] | None:
+    """Give a role, if it is there."""
+    try:
+        return dict((await client.get_role(RoleName=name))["Role"])
+    except client.exceptions.NoSuchEntityException:
+        return None
+
+
+async def find_role_policy(client: "IAMClient", name: str) -> dict[str, Any] | None:
+    """Give the answer that holds the role's policy, if it is there."""
+    try:
+        return dict(await client.get_role_policy(RoleName=name, PolicyName=POLICY_NAME))
+    except client.exceptions.NoSuchEntityException:
+        return None
+
+
+async def find_function(client: "LambdaClient", name: str) -> dict[str, Any] | None:
+    """Give the answer that describes a function, if it is there."""
+    try:
+        return dict(await client.get_function(FunctionName=name))
+    except client.exceptions.ResourceNotFoundException:
+        return None
+
+
+async def find_schedule(client: "EventBridgeSchedulerClient", name: str) -> dict[str, Any] | None:
+    """Give the answer that describes a schedule, if it is there."""
+    try:
+        return dict(await client.get_schedule(Name=name))
+    except client.exceptions.ResourceNotFoundException:
+        return None
+
+
+async def find_mapping(client: "LambdaClient", function_name: str, stream_arn: str) -> dict[str, Any] | None:
+    """Give the mapping between a function and a stream, if it is there."""
+    answer = await client.list_event_source_mappings(EventSourceArn=stream_arn, FunctionName=function_name)
+    alive = [each for each in answer["EventSourceMappings"] if each.get("State") != "Deleting"]
+    return dict(alive[0]) if alive else None
+
+
+async def wait_for_function(client: "LambdaClient", name: str) -> None:
+    """Wait until a function runs with its last change."""
+    for waiter in (client.get_waiter("function_active_v2"), client.get_waiter("function_updated_v2")):
+        await waiter.wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": _WAIT_SECONDS})
+
+
+async def wait_for_mapping(client: "LambdaClient", function_name: str, stream_arn: str) -> str:
+    """Wait until the mapping reads, and give its id; botocore has no waiter for it.
+
+    Raises:
+        OutboxError: it is not enabled after five minutes.
+    """
+    for _ in range(_WAIT_SECONDS):
+        found = await find_mapping(client, function_name, stream_arn)
+        # Some local stacks leave the state out.
+        if found is not None and found.get("State", "Enabled") == "Enabled":
+            return str(found["UUID"])
+        await asyncio.sleep(1.0)
+    raise OutboxError(f"the event source mapping of {function_name} is not enabled after {_WAIT_SECONDS} s")
+
+
+async def list_mappings(client: "LambdaClient", function_name: str, table_name: str) -> list[dict[str, Any]]:
+    """List the mappings between a function and any stream that the table has had."""
+    pages = client.get_paginator("list_event_source_mappings").paginate(FunctionName=function_name)
+    return [
+        dict(mapping)
+        async for page in pages
+        for mapping in page["EventSourceMappings"]
+        if f":table/{table_name}/" in mapping.get("EventSourceArn", "")
+    ]

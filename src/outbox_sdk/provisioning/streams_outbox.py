@@ -1,0 +1,229 @@
+"""The relay in Lambda behind a table's stream: deployed, brought up to date, and taken away again."""
+
+import asyncio
+import platform
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from outbox_sdk.core.configuration import RelayConfiguration
+from outbox_sdk.core.deployment import Call, Deployment, FunctionRole, role_name
+from outbox_sdk.core.event_source import EventSource
+from outbox_sdk.core.function import DEFAULT_RUNTIME, Architecture
+from outbox_sdk.core.identifiers import AccountId, Region
+from outbox_sdk.core.mark import MarkStrategy
+from outbox_sdk.core.permissions import Place
+from outbox_sdk.core.rollout import function_role
+from outbox_sdk.packaging import find_package
+from outbox_sdk.provisioning.deployer import Deployer
+from outbox_sdk.provisioning.execution import Execution
+from outbox_sdk.provisioning.removal import remove_relay, remove_sweeper
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_iam import IAMClient
+    from types_aiobotocore_lambda import LambdaClient
+    from types_aiobotocore_s3 import S3Client
+    from types_aiobotocore_scheduler import EventBridgeSchedulerClient
+
+    from outbox_sdk.shell.settings import Settings
+
+__all__ = ["StreamsOutbox", "create_dynamodb_streams_outbox", "destroy_dynamodb_streams_outbox"]
+
+_LOCAL_DEFAULTS: dict[str, Any] = {
+    # PartiQL updates make no stream record on MiniStack and fail on Moto.
+    "outbox_mark_strategy": "single",
+    # Moto invokes a function again from within its own writes: it has to look before it publishes.
+    "outbox_recheck_after_seconds": 0.0,
+}
+_DISPATCHED_TTL_DAYS = 7
+_SWEEPER_TIMEOUT_SECONDS = 300
+
+_SOME_PLACE = Place(region=Region("us-east-1"), account_id=AccountId("000000000000"))
+
+
+class StreamsOutbox(msgspec.Struct, frozen=True, kw_only=True):
+    """What was deployed, by the names AWS gives it, and the calls that it took: none where all was there.
+
+    After a dry run ``calls`` are those to be made; ``stream_arn`` and ``mapping_id`` are ``None`` where only
+    a call would tell.
+    """
+
+    table_name: str
+    table_arn: str
+    stream_arn: str | None
+    role_arn: str
+    function_name: str
+    function_arn: str
+    mapping_id: str | None
+    sweeper_arn: str | None
+    mark_strategy: MarkStrategy
+    calls: tuple[Call, ...] = ()
+
+
+async def create_dynamodb_streams_outbox(
+    lambda_client: "LambdaClient",
+    iam_client: "IAMClient",
+    dynamodb_client: "DynamoDBClient",
+    s3_client: "S3Client",
+    *,
+    settings: "Settings",
+    scheduler_client: "EventBridgeSchedulerClient | None" = None,
+    create_table: bool = False,
+    function_name: str | None = None,
+    architecture: Architecture | None = None,
+    runtime: str = DEFAULT_RUNTIME,
+    memory_mb: int = 512,
+    timeout_seconds: int = 60,
+    sweep_every_minutes: int = 15,
+    source: EventSource = EventSource(),  # noqa: B008 - a frozen value
+    code_bucket: str | None = None,
+    package: Path | None = None,
+    kms_keys: tuple[str, ...] = (),
+    confine_attributes: bool = False,
+    allow_any_topic: bool = False,
+    dry_run: bool = False,
+) -> StreamsOutbox:
+    """Deploy the relay of a table: role, function and event source mapping; wait until all of it is active.
+
+    Called again it changes what differs and leaves the rest, and it completes what was interrupted. The
+    table is there already, or is created first with ``create_table``. The function is called
+    ``<table>-relay`` unless named; what exists under its name and was not deployed for this table is left
+    alone and refused.
+
+    The package goes inline, or through the S3 bucket ``code_bucket``; ``package`` is a zip of your own
+    making, else it is the one that comes with this library. ``architecture`` is ``arm64`` unless told
+    otherwise; at an ``aws_endpoint_url`` it is this machine's. There, two settings have other defaults,
+    because local stacks need them: marks are ``single`` and the recheck is 0. Items of an ``ordered`` table
+    are deleted 7 days after their dispatch unless ``outbox_dispatched_ttl_days`` is given: DynamoDB keeps at
+    most 10 GB an aggregate.
+
+    With ``scheduler_client`` the sweeper is deployed as well: ``<table>-sweeper``, with a role of its own,
+    and a schedule that invokes it. Without a sweeper nobody takes up what the stream has forgotten.
+
+    ``kms_keys`` are the ARNs of your own keys of table, topics and destination. ``confine_attributes`` lets
+    the role write bookkeeping attributes only; try it on your account first. ``dry_run`` only reads, and
+    gives the calls that it would make.
+
+    Not promised: that it undoes what it made when it fails half-way; call it again. It deploys no alarms
+    and no topics; the Terraform module and the SAM template do.
+
+    Raises:
+        ConfigurationError: a setting or an argument is wrong, the table is missing or does not fit, a name
+            is taken, or the relay could reach any topic of the account and ``allow_any_topic`` was not said.
+        PackageError: the package is neither there nor can be built.
+        botocore.exceptions.ClientError: AWS refuses a call.
+    """
+    configuration = _adapt(settings)
+    table_name = str(configuration.dynamodb_outbox_table_name)
+    deployment = Deployment(
+        configuration=configuration,
+        function_name=function_name or _default_name(table_name, "relay"),
+        architecture=architecture or _default_architecture(configuration),
+        runtime=runtime,
+        memory_mb=memory_mb,
+        timeout_seconds=timeout_seconds,
+        source=source,
+        kms_keys=kms_keys,
+        confine_attributes=confine_attributes,
+        allow_any_topic=allow_any_topic,
+    )
+    # What is wrong is said before anything is made.
+    function_role(deployment, _SOME_PLACE)
+    if package is None:
+        package = await asyncio.to_thread(find_package, deployment.architecture, runtime=runtime)
+    clients = {"lambda": lambda_client, "iam": iam_client, "dynamodb": dynamodb_client, "s3": s3_client}
+    execution = Execution({**clients, "scheduler": scheduler_client}, dry_run=dry_run)
+    deployer = Deployer(lambda_client, iam_client, dynamodb_client, s3_client, deployment, execution)
+    place, stream_arn = await deployer.ensure_table(create=create_table)
+    await deployer.ensure_function_role(place)
+    await deployer.ensure_function(place, package, bucket=code_bucket)
+    mapping_id = await deployer.ensure_mapping(stream_arn)
+    sweeper_arn = None
+    if scheduler_client is not None:
+        sweeper = replace(deployer, deployment=_sweeper_of(deployment))
+        await sweeper.ensure_function_role(place)
+        await sweeper.ensure_function(place, package, bucket=code_bucket)
+        await sweeper.ensure_schedule(scheduler_client, place, minutes=sweep_every_minutes)
+        sweeper_arn = place.arn("lambda", f"function:{sweeper.deployment.function_name}")
+    return StreamsOutbox(
+        table_name=table_name,
+        table_arn=place.arn("dynamodb", f"table/{table_name}"),
+        stream_arn=stream_arn,
+        role_arn=place.role_arn(role_name(deployment.function_name, place.region)),
+        function_name=deployment.function_name,
+        function_arn=place.arn("lambda", f"function:{deployment.function_name}"),
+        mapping_id=mapping_id,
+        sweeper_arn=sweeper_arn,
+        mark_strategy=configuration.outbox_mark_strategy,
+        calls=tuple(execution.calls),
+    )
+
+
+async def destroy_dynamodb_streams_outbox(
+    lambda_client: "LambdaClient",
+    iam_client: "IAMClient",
+    *,
+    table_name: str,
+    scheduler_client: "EventBridgeSchedulerClient | None" = None,
+    function_name: str | None = None,
+    dry_run: bool = False,
+) -> tuple[Call, ...]:
+    """Take the relay of a table away: mapping, function and role; give the calls that it took.
+
+    With ``scheduler_client`` the sweeper goes as well. The table, its items, the topics, the log, packages
+    in a bucket and what went to the destination stay. Called again it completes what was interrupted.
+
+    Raises:
+        ConfigurationError: what carries the name was not deployed for this table.
+        botocore.exceptions.ClientError: AWS refuses a call.
+    """
+    clients = {"lambda": lambda_client, "iam": iam_client, "scheduler": scheduler_client}
+    execution = Execution(clients, dry_run=dry_run)
+    name = function_name or _default_name(table_name, "relay")
+    await remove_relay(lambda_client, iam_client, table_name=table_name, name=name, execution=execution)
+    if scheduler_client is not None:
+        name = _default_name(table_name, "sweeper")
+        await remove_sweeper(
+            lambda_client,
+            iam_client,
+            scheduler_client,
+            table_name=table_name,
+            name=name,
+            execution=execution,
+        )
+    return tuple(execution.calls)
+
+
+def _sweeper_of(relay: Deployment) -> Deployment:
+    return msgspec.structs.replace(
+        relay,
+        role="sweeper",
+        function_name=_default_name(relay.table_name, "sweeper"),
+        timeout_seconds=max(relay.timeout_seconds, _SWEEPER_TIMEOUT_SECONDS),
+    )
+
+
+def _adapt(settings: "Settings") -> RelayConfiguration:
+    """Give the configuration, with what a deployment does otherwise where the settings do not say."""
+    configuration = settings.to_configuration()
+    changes: dict[str, Any] = {}
+    if configuration.outbox_table_design.keyed_by == "aggregate":
+        changes["outbox_dispatched_ttl_days"] = _DISPATCHED_TTL_DAYS
+    if configuration.aws_endpoint_url is not None:
+        changes |= _LOCAL_DEFAULTS
+    said = settings.model_fields_set
+    return msgspec.structs.replace(
+        configuration, **{field: value for field, value in changes.items() if field not in said}
+    )
+
+
+def _default_name(table_name: str, role: FunctionRole) -> str:
+    return f"{table_name.replace('.', '-')}-{role}"
+
+
+def _default_architecture(configuration: RelayConfiguration) -> Architecture:
+    here: Architecture = "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
+    return "arm64" if configuration.aws_endpoint_url is None else here

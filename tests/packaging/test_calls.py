@@ -1,0 +1,204 @@
+"""Every call of the functions works from the zip alone, and its errors keep their codes."""
+
+import json
+import platform
+import subprocess
+import sys
+import zipfile
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from outbox_sdk.core.function import Architecture
+from outbox_sdk.core.table import TableDesign
+from outbox_sdk.core.text import format_instant
+from outbox_sdk.packaging.interpreters import find_interpreter
+from outbox_sdk.packaging.models import carried_operations
+from tests.support.events import insert_records, write_event
+from tests.support.outbox_tables import Items, item_of
+from tests.support.wire import Answer, Call, Reply, Wire, dynamodb_error, items_answer, open_wire, sns_error
+
+pytestmark = [pytest.mark.once, pytest.mark.integration]
+
+MACHINES: dict[str, Architecture] = {"aarch64": "arm64", "x86_64": "x86_64"}
+MARKER = "03"
+
+# What a request needs so that botocore sends it; the answer is an error.
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "PublishBatch": {
+        "TopicArn": "arn:aws:sns:us-east-1:123456789012:t",
+        "PublishBatchRequestEntries": [{"Id": "0", "Message": "{}"}],
+    },
+    "BatchExecuteStatement": {"Statements": [{"Statement": "UPDATE x SET y = 1"}]},
+    "BatchGetItem": {"RequestItems": {"outbox": {"Keys": [{"PK": {"S": "a"}}]}}},
+    "BatchWriteItem": {"RequestItems": {"outbox": [{"DeleteRequest": {"Key": {"PK": {"S": "a"}}}}]}},
+    "Query": {"TableName": "outbox"},
+    "UpdateItem": {"TableName": "outbox", "Key": {"PK": {"S": "a"}}},
+}
+REFUSALS = {
+    "dynamodb": [
+        (400, "ConditionalCheckFailedException", "ConditionalCheckFailedException"),
+        (400, "ProvisionedThroughputExceededException", "ProvisionedThroughputExceededException"),
+        (400, "ResourceNotFoundException", "ResourceNotFoundException"),
+        (400, "ThrottlingException", "ThrottlingException"),
+        (400, "ValidationException", "ClientError"),
+    ],
+    "sns": [
+        (403, "AuthorizationError", "AuthorizationErrorException"),
+        (404, "NotFound", "NotFoundException"),
+        (400, "KMSThrottling", "KMSThrottlingException"),
+        (503, "ServiceUnavailable", "ClientError"),
+    ],
+}
+
+
+def backlog_item() -> Items:
+    created = format_instant(datetime.now(UTC) - timedelta(hours=5))
+    return item_of("order-9", "m-9", TableDesign.ordered, marker=MARKER, CreatedAt={"S": created})
+
+
+def query_answer(item: Items) -> Answer:
+    """Show the item in its bucket of the index."""
+
+    def answer(call: Call) -> Reply:
+        found = [item] if {"S": MARKER} in call.body["ExpressionAttributeValues"].values() else []
+        return Reply(200, "application/x-amz-json-1.0", json.dumps({"Items": found, "Count": len(found)}))
+
+    return answer
+
+
+def get_answer(item: Items) -> Answer:
+    """Find that item whole, and every other one outstanding."""
+    whole = json.dumps({"Responses": {"outbox": [item]}, "UnprocessedKeys": {}})
+
+    def answer(call: Call) -> Reply:
+        if item["PK"] in [key["PK"] for key in call.body["RequestItems"]["outbox"]["Keys"]]:
+            return Reply(200, "application/x-amz-json-1.0", whole)
+        reply = items_answer(MARKER)
+        assert callable(reply)
+        return reply(call)
+
+    return answer
+
+
+def step(
+    name: str, role: str, event: Any, *, strategy: str = "batch", recheck_after: int = 3600
+) -> dict[str, Any]:
+    """One invocation; the wire tells it from the others by the key that its requests are signed with."""
+    environment = {
+        "AWS_ACCESS_KEY_ID": name,
+        "OUTBOX_MARK_STRATEGY": strategy,
+        "OUTBOX_RECHECK_AFTER_SECONDS": str(recheck_after),
+    }
+    return {"role": role, "event": event, "environment": environment}
+
+
+def run_from_zip(
+    task: Path, runtime: str, wire: Wire, *, invocations: Sequence[Any] = (), calls: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """Run the work in a process that sees the unpacked zip and the standard library, and no more."""
+    interpreter = find_interpreter(runtime.removeprefix("python"))
+    assert interpreter is not None
+    environment = {
+        "AWS_ENDPOINT_URL": wire.endpoint_url,
+        "AWS_REGION": "us-east-1",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "DYNAMODB_OUTBOX_TABLE_NAME": "outbox",
+    }
+    job = {"endpoint_url": wire.endpoint_url, "invocations": list(invocations), "calls": list(calls)}
+    main, result = Path(__file__).with_name("zip_main.py"), task.with_name("result.json")
+    process = subprocess.run(
+        [interpreter, "-I", "-S", "-B", main, task, result],
+        env=environment, cwd=task.parent, input=json.dumps(job), capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    document: dict[str, Any] = json.loads(result.read_text())
+    return {**document, "log": [json.loads(line) for line in process.stdout.splitlines()]}
+
+
+@pytest.fixture(scope="module")
+def task(packages: Mapping[Architecture, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of this machine's platform, unpacked as Lambda does it."""
+    architecture = MACHINES.get(platform.machine())
+    if sys.platform != "linux" or architecture is None:
+        pytest.skip("the shared objects in the package are for Linux, on arm64 or x86_64")
+    folder = tmp_path_factory.mktemp("var") / "task"
+    with zipfile.ZipFile(packages[architecture]) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_every_operation_of_the_functions_is_called_from_the_zip(task: Path, runtime: str) -> None:
+    """A new operation that no step here makes is a difference as well."""
+    item = backlog_item()
+    invocations = [
+        step("marks-batch", "relay", write_event(insert_records(2))),
+        step("marks-single", "relay", write_event(insert_records(2)), strategy="single"),
+        step("marks-delete", "relay", write_event(insert_records(2)), strategy="delete"),
+        step("rechecks", "relay", write_event(insert_records(2, age_seconds=60)), recheck_after=30),
+        step("parks", "relay", write_event(insert_records(1, Topic={"S": "no topic/at all"}))),
+        step("touches", "sweeper", {}),
+        step("sweeps", "sweeper", {"publish": True}),
+    ]
+    with open_wire() as wire:
+        wire.always("Query", query_answer(item))
+        wire.always("BatchGetItem", get_answer(item))
+        done = run_from_zip(task, runtime, wire, invocations=invocations)
+    seen = defaultdict(set)
+    for call in wire.calls:
+        seen[call.access_key].add(call.operation)
+
+    assert dict(seen) == {
+        "marks-batch": {"PublishBatch", "BatchExecuteStatement"},
+        "marks-single": {"PublishBatch", "UpdateItem"},
+        "marks-delete": {"PublishBatch", "BatchWriteItem"},
+        "rechecks": {"BatchGetItem", "PublishBatch", "BatchExecuteStatement"},
+        "parks": {"UpdateItem"},
+        "touches": {"Query", "BatchGetItem", "UpdateItem"},
+        "sweeps": {"Query", "BatchGetItem", "PublishBatch", "BatchExecuteStatement"},
+    }
+    assert set.union(*seen.values()) == {name for names in carried_operations().values() for name in names}
+    assert done["invocations"][:5] == [{"batchItemFailures": []}] * 5
+    assert done["invocations"][5]["touched"] == 1
+    assert done["invocations"][6]["outcomes"] == {"dispatched": 1}
+    assert [line["level"] for line in done["log"] if line["message"] == "batch_relayed"] == ["INFO"] * 5
+    assert done["foreign"] == []
+    assert done["without_byte_code"] == []
+    assert "relayed" in done["metric"]
+
+
+def test_errors_keep_their_codes(task: Path, runtime: str) -> None:
+    """Each operation with what its service may refuse; the client raises the class that the model names."""
+    refusals = [
+        (service, operation, *refusal)
+        for service, operations in carried_operations().items()
+        for operation in operations
+        for refusal in REFUSALS[service]
+    ]
+    calls = [
+        {"service": service, "operation": operation, "parameters": PARAMETERS[operation]}
+        for service, operation, *_ in refusals
+    ]
+    with open_wire() as wire:
+        for service, operation, status, code, _ in refusals:
+            error = sns_error(status, code, "no") if service == "sns" else dynamodb_error(status, code)
+            wire.script(operation, error)
+        done = run_from_zip(task, runtime, wire, calls=calls)
+
+    assert len(refusals) > 20
+    assert done["faults"] == [[code, status, name] for *_, status, code, name in refusals]
+
+
+def test_an_error_of_a_batch_reaches_the_log_by_its_code(task: Path, runtime: str) -> None:
+    with open_wire() as wire:
+        wire.always("PublishBatch", sns_error(403, "AuthorizationError", "not this topic"))
+        event = write_event(insert_records(1))
+        done = run_from_zip(task, runtime, wire, invocations=[step("refused", "relay", event)])
+
+    assert done["invocations"][0]["batchItemFailures"]
+    assert any("AuthorizationError" in json.dumps(line) for line in done["log"])

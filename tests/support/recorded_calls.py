@@ -1,0 +1,213 @@
+"""Judges every AWS call that the package makes in a role by the policy that the package writes for the role.
+
+A call is made in a role while :func:`relay_batch`, :meth:`Relay.follow` or :meth:`Relay.sweep` is at work.
+Its policy is written from the context that these work with, attributes confined, which is the narrower form.
+Calls of the tests' own clients are nobody's, and so are those of the demo's, which tries more than once.
+"""
+
+import functools
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+from aiobotocore.client import AioBaseClient
+
+import outbox_sdk.shell.relay as relay_module
+from outbox_sdk.core.configuration import RelayConfiguration
+from outbox_sdk.core.mark import MarkStrategy
+from outbox_sdk.core.operations import Role
+from outbox_sdk.core.permissions import Grants, Place, policy_document
+from outbox_sdk.core.routing import Routing
+from outbox_sdk.shell.context import RelayContext
+from outbox_sdk.shell.relay import Relay
+from tests.support.iam import AccessRequest, find_uses
+from tests.support.iam_requests import Caller, requests_of
+
+__all__ = [
+    "PolicyError",
+    "check_calls",
+    "count_calls",
+    "install",
+    "merge_calls",
+    "policy_of",
+    "take_findings",
+]
+
+_findings: list[str] = []
+_calls: Counter[str] = Counter()
+_iterators: dict[str, str] = {}
+_listeners: list[list[tuple[Role, AccessRequest]]] = []
+
+
+class PolicyError(AssertionError):
+    """A call was made that the policy of its role does not allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Acting:
+    role: Role
+    context: RelayContext
+    publishes: bool = False
+
+
+_acting: ContextVar[_Acting | None] = ContextVar("acting", default=None)
+
+
+def policy_of(role: Role, context: RelayContext, *, publishes: bool = False) -> Mapping[str, Any]:
+    """Write the policy of a role from what a relay holds, as a deployment of that relay would."""
+    return _write_policy(
+        role,
+        context.wrapping.routing,
+        publishes,
+        dynamodb_outbox_table_name=context.table_name,
+        outbox_mark_strategy=_strategy_of(context),
+        outbox_skip_mark_messages_as_dispatched=context.marker is None,
+        outbox_dispatched_ttl_days=context.ttl_days,
+        outbox_table_design=context.design,
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _write_policy(role: Role, routing: Routing, publishes: bool, **fields: Any) -> dict[str, Any]:
+    configuration = RelayConfiguration(
+        aws_sns_topic_prefix=routing.prefix, outbox_allowed_topics=routing.allowed, **fields
+    )
+    place = Place(partition=routing.partition, region=routing.region, account_id=routing.account_id)
+    grants = Grants(
+        function_name=role, sweeps_publish=publishes, confine_attributes=True, allow_any_topic=True
+    )
+    return policy_document(role, configuration, place, grants)
+
+
+def _strategy_of(context: RelayContext) -> MarkStrategy:
+    if context.marker is None:
+        return "batch"
+    if context.marker.deletes:
+        return "delete"
+    return "single" if context.marker.request_size == 1 else "batch"
+
+
+@functools.cache
+def install() -> None:
+    """Judge the calls of this process from now on; before anything imports ``relay_batch`` by name."""
+    patch.object(relay_module, "relay_batch", _in_role(relay_module.relay_batch, "relay")).start()
+    patch.object(Relay, "follow", _in_role(Relay.follow, "follower")).start()
+    patch.object(Relay, "sweep", _in_role(Relay.sweep, "sweeper")).start()
+    clients: Any = AioBaseClient  # whose types leave the method out that every call goes through
+    patch.object(clients, "_make_api_call", _judged(clients._make_api_call)).start()
+
+
+def _in_role(function: Any, role: Role) -> Any:
+    @functools.wraps(function)
+    async def acting(first: Any, *args: Any, **kwargs: Any) -> Any:
+        context = first.context if isinstance(first, Relay) else first
+        with _act(_Acting(role, context, publishes=bool(kwargs.get("publish")))):
+            return await function(first, *args, **kwargs)
+
+    return acting
+
+
+@contextmanager
+def _act(acting: _Acting) -> Iterator[None]:
+    # What a follower relays, it relays as a follower.
+    outer = _acting.get()
+    token = _acting.set(outer if outer is not None and outer.role == "follower" else acting)
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
+def _judged(make_api_call: Any) -> Any:
+    @functools.wraps(make_api_call)
+    async def judge(client: Any, operation_name: str, api_params: Mapping[str, Any]) -> Any:
+        ours = client.meta.config.user_agent_extra == "dynamodb-outbox-sdk"
+        if ours:
+            try:
+                _judge(client, operation_name, api_params)
+            except Exception as error:  # in the caller's hands it would become an outcome, and be lost
+                _findings.append(f"{operation_name} could not be judged: {type(error).__name__}: {error}")
+        answer = await make_api_call(client, operation_name, api_params)
+        if ours:
+            _remember_iterator(api_params, answer)
+        return answer
+
+    return judge
+
+
+def _judge(client: Any, operation_name: str, api_params: Mapping[str, Any]) -> None:
+    acting = _acting.get()
+    service = client.meta.service_model.service_name
+    if acting is None:
+        # A relay's clients leave retries to the relay. It asks who it is before it is one.
+        relays = client.meta.config.retries["total_max_attempts"] == 1
+        if relays and operation_name != "GetCallerIdentity":
+            _findings.append(f"{service} {operation_name} was called by a relay's client in no role")
+        return
+    routing = acting.context.wrapping.routing
+    caller = Caller(client.meta.region_name, routing.account_id, routing.partition, _iterators)
+    policy = policy_of(acting.role, acting.context, publishes=acting.publishes)
+    _calls[f"{acting.role} {service} {operation_name}"] += 1
+    requests = requests_of(service, operation_name, api_params, caller)
+    for heard in _listeners:
+        heard.extend((acting.role, request) for request in requests)
+    _findings.extend(
+        f"the policy of the {acting.role} denies {_describe(request)}"
+        for request in requests
+        if not find_uses(policy, request)
+    )
+
+
+def _describe(request: AccessRequest) -> str:
+    named = request.keys.get("dynamodb:Attributes")
+    return f"{request}, attributes {', '.join(named)}" if named else str(request)
+
+
+def _remember_iterator(api_params: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    stream = api_params.get("StreamArn") or _iterators.get(api_params.get("ShardIterator", ""))
+    iterator = answer.get("ShardIterator") or answer.get("NextShardIterator")
+    if stream and iterator:
+        _iterators[iterator] = stream
+
+
+def count_calls() -> Mapping[str, int]:
+    """Count the calls that were judged, by role, service and operation."""
+    return dict(_calls)
+
+
+@contextmanager
+def listen() -> Iterator[list[tuple[Role, AccessRequest]]]:
+    """Give a list that fills with what IAM is asked, and in which role, for the length of the block."""
+    heard: list[tuple[Role, AccessRequest]] = []
+    _listeners.append(heard)
+    try:
+        yield heard
+    finally:
+        _listeners.remove(heard)
+
+
+def take_findings() -> list[str]:
+    """Give what was found since the last time, each once and in order."""
+    findings = list(dict.fromkeys(_findings))
+    _findings.clear()
+    return findings
+
+
+def merge_calls(findings: list[str], calls: Mapping[str, int]) -> None:
+    """Add what another process has found and counted."""
+    _findings.extend(findings)
+    _calls.update(calls)
+
+
+def check_calls() -> None:
+    """Fail if anything was found since the last time.
+
+    Raises:
+        PolicyError: with a sentence for each call that is not allowed.
+    """
+    if findings := take_findings():
+        raise PolicyError("; ".join(findings))
