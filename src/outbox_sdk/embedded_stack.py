@@ -43,6 +43,26 @@ class EmbeddedStack:
     access_key_id: str
     secret_access_key: str = field(repr=False)
 
+    @property
+    def runtime(self) -> str:
+        """The runtime that functions run on here, whatever theirs is called: this very interpreter.
+
+        Deploy with it, or the compiled parts of a package will not fit.
+        """
+        return f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+    def variables(self) -> dict[str, str]:
+        """Give the variables that lead every AWS SDK, and the ``outbox`` command, to this stack."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCOUNT_ID": self.account_id,
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "OUTBOX_RUNTIME": self.runtime,
+        }
+
 
 @contextmanager
 def open_embedded_stack(*, startup_timeout_seconds: float = 30.0) -> Iterator[EmbeddedStack]:

@@ -1,8 +1,6 @@
 """Deploying the relay on local parts: complete, repeatable, interrupted at every step, and taken away."""
 
-import io
 import json
-import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +16,13 @@ from outbox_sdk.provisioning import (
     destroy_dynamodb_streams_outbox,
 )
 from tests.support.aws import open_client
-from tests.support.clients import DeploymentClients, KilledError, Killer, open_deployment_clients
+from tests.support.clients import (
+    DeploymentClients,
+    KilledError,
+    Killer,
+    open_deployment_clients,
+    zipped,
+)
 from tests.support.fixtures import endpoint_of
 
 # Local servers behave alike under every interpreter, and each deployment takes a second or two.
@@ -42,10 +46,7 @@ def package(tmp_path: Path) -> Path:
 
 
 def write_package(path: Path, content: str) -> Path:
-    with io.BytesIO() as buffer:
-        with zipfile.ZipFile(buffer, "w") as archive:
-            archive.writestr("outbox_sdk/lambda_handler.py", content)
-        path.write_bytes(buffer.getvalue())
+    path.write_bytes(zipped(content))
     return path
 
 

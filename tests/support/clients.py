@@ -1,12 +1,14 @@
-"""The clients that a deployment takes, at a local server, and clients that die in the middle of it."""
+"""What a deployment takes: clients at a local server, some of which die in the middle, and a package."""
 
+import io
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal, NamedTuple
 
 from tests.support.aws import open_client
 
-__all__ = ["DeploymentClients", "KilledError", "Killer", "open_deployment_clients"]
+__all__ = ["DeploymentClients", "KilledError", "Killer", "open_deployment_clients", "zipped"]
 
 
 class DeploymentClients(NamedTuple):
@@ -76,3 +78,11 @@ class _Mortal:
             return await self._killer.make(name, found, arguments)
 
         return write
+
+
+def zipped(content: str) -> bytes:
+    """Give a package that is none: what is deployed with it never runs."""
+    with io.BytesIO() as buffer:
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr("outbox_sdk/lambda_handler.py", content)
+        return buffer.getvalue()

@@ -40,13 +40,12 @@ class Invocation:
     request_id: str
     event: bytes
     deadline: float
-    taken: "Future[None]" = field(default_factory=Future)
     outcome: "Future[Outcome]" = field(default_factory=Future)
 
 
 @dataclass(slots=True)
 class RuntimeApi:
-    """A running API for one function at a time. What is asked for twice is handed out once."""
+    """A running API for one function. Each invocation is handed out once, to whoever asks next."""
 
     function_arn: str
     address: str = ""
@@ -65,15 +64,17 @@ class RuntimeApi:
         return invocation
 
     async def invoke(self, event: Any, *, remaining_seconds: float = 30.0) -> Outcome:
-        """Have an invocation handed out, and wait for what becomes of it."""
+        """Have an invocation handed out, and wait for what becomes of it: that no function started, maybe."""
         invocation = self.submit(event, remaining_seconds=remaining_seconds)
-        return await asyncio.wait_for(asyncio.wrap_future(invocation.outcome), timeout=60)
+        ends = [asyncio.wrap_future(future) for future in (invocation.outcome, self.init_error)]
+        done, _ = await asyncio.wait(ends, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        assert done, "the function sent nothing"
+        return done.pop().result()
 
     async def _next(self, request: web.Request) -> web.Response:
         self.requests.append(request.path)
         invocation = await self._waiting.get()
         self._under_way[invocation.request_id] = invocation
-        invocation.taken.set_result(None)
         headers = {
             # Exactly so: with a charset behind it the runtime's client decodes nothing.
             "Content-Type": "application/json",

@@ -11,6 +11,7 @@ try:
     from outbox_sdk.cli.demo import demo
     from outbox_sdk.cli.deploy import deploy, destroy
     from outbox_sdk.cli.relay import relay
+    from outbox_sdk.cli.stack import stack
     from outbox_sdk.cli.sweep import sweep
 except ModuleNotFoundError as _error:
     raise SystemExit(f'{_error.name} is missing. Run: pip install "dynamodb-outbox-sdk[local]"') from _error
@@ -22,7 +23,7 @@ app: typer.Typer = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _command in (demo, deploy, destroy, relay, sweep):
+for _command in (demo, deploy, destroy, relay, stack, sweep):
     app.command()(_command)
 
 

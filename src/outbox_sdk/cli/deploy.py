@@ -83,7 +83,9 @@ def deploy(
     architecture: Annotated[
         str | None, typer.Option(help="arm64 or x86_64; else arm64, and this machine's at an endpoint.")
     ] = None,
-    runtime: Annotated[str, typer.Option(help="Lambda's name of the Python.")] = DEFAULT_RUNTIME,
+    runtime: Annotated[
+        str, typer.Option(envvar="OUTBOX_RUNTIME", help="Lambda's name of the Python.")
+    ] = DEFAULT_RUNTIME,
     memory_mb: Annotated[int, typer.Option("--memory", help="Of the function, in MB.")] = 512,
     timeout_seconds: Annotated[int, typer.Option("--timeout", help="Of the function, in seconds.")] = 60,
     batch_size: Annotated[int, typer.Option(help="Records a batch, at most.")] = 100,

@@ -34,7 +34,7 @@ def line_printer(*, as_json: bool) -> Callable[[LogLine], None]:
     return show
 
 
-def run_until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+def run_until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, object]]) -> None:
     """Run until done or until the first SIGINT or SIGTERM, which asks for a clean end; the second insists."""
 
     async def run() -> None:

@@ -41,9 +41,10 @@ def install_requirements(lock: Path, target: Path, *, architecture: Architecture
     Raises:
         PackageError: there is no uv, or it failed; the text ends with what it said.
     """
+    # uv links files from its cache where it can, which is fast and safe: they are only read.
     command = [
         find_uv(), "pip", "install", "--quiet", "--no-progress", "--no-deps", "--require-hashes",
-        "--only-binary=:all:", "--no-compile-bytecode", "--link-mode=copy",
+        "--only-binary=:all:", "--no-compile-bytecode",
         f"--target={target}", f"--python={sys.executable}",
         f"--python-platform={_platform(architecture, runtime)}",
         f"--python-version={runtime.removeprefix('python')}",
