@@ -34,10 +34,13 @@ LOCKS = {
     "bench": ["pyproject.toml", "--group=build"],
     "package": ["pyproject.toml", "--group=package"],
     "lock": ["--group=lock"],
+    "deploy": ["--group=deploy"],
     "lambda-runtime": ["--group=lambda-runtime"],
     "lambda-emulator": ["--group=lambda-emulator", "--no-deps"],
     "lambda": ["--group=lambda"],
 }
+# checkov pins an old boto3: its environment has versions of its own, and is without the project.
+UNCONSTRAINED = ("deploy",)
 # This one is shipped: whoever installs the SDK can build the functions' package from it.
 SHIPPED_LOCKS = {"lambda": "src/outbox_sdk/packaging/requirements.txt"}
 
@@ -162,6 +165,24 @@ def check_no_registry(session: nox.Session) -> None:
 
 
 @nox.session
+def deploy(session: nox.Session) -> None:
+    """Check deploy/ by its validators, and what Terraform makes of the SDK's data."""
+    install(session, "deploy", project=False)
+    templates = [str(path) for path in sorted(ROOT.glob("deploy/sam/*.yaml"))]
+    session.run("terraform", "fmt", "-check", "-diff", "-recursive", "deploy/terraform")
+    session.run("cfn-lint", *templates)
+    session.run("checkov", "--skip-download", "--quiet", "--compact", "--directory=deploy")
+    session.run("pytest", "--config-file=deploy/pytest.ini", "deploy/checks", *session.posargs)
+
+
+@nox.session(name="deploy-data")
+def deploy_data(session: nox.Session) -> None:
+    """Write what Terraform reads of the SDK, deploy/terraform/outbox.json; arguments after `--` go to it."""
+    install(session, "bench")
+    session.run("python", "-m", "deploy.generate", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Run the benchmarks, or the one named first after `--` with the arguments that follow."""
     install(session, "bench")
@@ -193,7 +214,7 @@ def lock(session: nox.Session) -> None:
         session.run(
             "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header",
             "--no-emit-index-url", f"--python-version={FLOOR}", f"--output-file={lock_file(name)}",
-            *([] if name == first else [f"--constraint={lock_file(first)}"]),
+            *([] if name in (first, *UNCONSTRAINED) else [f"--constraint={lock_file(first)}"]),
             *sources, *session.posargs,
             silent=True,
         )  # fmt: skip

@@ -15,7 +15,12 @@ from outbox_sdk.core.table import TableDesign
 from outbox_sdk.testing.simulation import INVARIANTS
 from tests.support.documents import ROOT, code_blocks, readme_namespace
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "deploy").rglob("*.md")),
+]
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 

@@ -1,0 +1,142 @@
+"""What Terraform makes of the SDK's data is what the SDK itself says, for values of a deployment.
+
+Terraform evaluates the locals of the module by themselves; that needs no provider and no network.
+"""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.generate import FUNCTION_ROLES, SCHEDULER, SHIPPED_DESIGNS, bucket_policy
+from outbox_sdk.core.configuration import parse_environment
+from outbox_sdk.core.identifiers import AccountId, Partition, Region, TableName, TopicName
+from outbox_sdk.core.mark import MARK_STRATEGIES
+from outbox_sdk.core.permissions import Grants, Place, invoke_policy, policy_document, trust_policy
+
+MODULE = Path(__file__).parents[1] / "terraform"
+PLACE = Place(region=Region("eu-west-1"), account_id=AccountId("123456789012"))
+CHINA = Place(partition=Partition("aws-cn"), region=Region("cn-north-1"), account_id=PLACE.account_id)
+KEYS = [PLACE.arn("kms", f"key/{name}") for name in ("table", "bucket")]
+
+UNBOUNDED: tuple[list[str] | None, list[str]] = (None, [])
+BOUNDED = (["orders.fifo", "orders"], KEYS)
+"""Topics that are allowed, and keys."""
+
+OUTPUTS = """
+output "evaluated" {
+  value = {
+    bounded     = local.topics_bounded
+    bucket      = local.bucket_policy
+    environment = local.environment
+    invoker     = [local.invoker_policy, local.invoker_trust]
+    policies    = local.policies
+    trust       = local.trust_policy
+    twice       = local.settings_twice
+    window      = local.batch_window
+  }
+}
+"""
+
+
+def evaluate(folder: Path, place: Place, **variables: object) -> dict[str, Any]:
+    """Evaluate sdk.tf where ``place`` is, in a folder that holds nothing that needs a provider."""
+    for name in ("sdk.tf", "variables.tf", "outbox.json"):
+        shutil.copy(MODULE / name, folder)
+    values = {
+        "account": place.account_id,
+        "dns_suffix": "amazonaws.com.cn" if place.partition == "aws-cn" else "amazonaws.com",
+        "failures_bucket": "failures",
+        "partition": place.partition,
+        "region": place.region,
+    }
+    (folder / "place.tf.json").write_text(json.dumps({"locals": values}))
+    (folder / "outputs.tf").write_text(OUTPUTS)
+    (folder / "terraform.tfvars.json").write_text(json.dumps({"package_file": "a.zip", **variables}))
+    answer = subprocess.run(
+        ["terraform", f"-chdir={folder}", "apply", "-auto-approve", "-input=false", "-no-color"],
+        capture_output=True, text=True, check=False, env={**os.environ, "CHECKPOINT_DISABLE": "1"},
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    state = json.loads((folder / "terraform.tfstate").read_text())
+    evaluated: dict[str, Any] = state["outputs"]["evaluated"]["value"]
+    return evaluated
+
+
+@pytest.mark.parametrize(
+    ("place", "design", "strategy", "bounds"),
+    [
+        *itertools.product([PLACE], SHIPPED_DESIGNS, MARK_STRATEGIES, [UNBOUNDED, BOUNDED]),
+        (CHINA, "ordered", "batch", BOUNDED),
+    ],
+)
+def test_policies_and_environment_are_the_sdks(
+    tmp_path: Path, place: Place, design: str, strategy: str, bounds: tuple[list[str] | None, list[str]]
+) -> None:
+    topics, keys = bounds
+    given: Mapping[str, object] = {
+        "design": design, "mark_strategy": strategy, "topic_prefix": "p-", "allowed_topics": topics,
+        "table_kms_key_arn": keys[0] if keys else None, "failures_kms_key_arn": keys[1] if keys else None,
+        "settings": {"outbox_envelope": "cloudevents"},
+    }  # fmt: skip
+
+    evaluated = evaluate(tmp_path, place, **given)
+
+    configuration = parse_environment(evaluated["environment"])
+    assert configuration.dynamodb_outbox_table_name == TableName("outbox")
+    assert configuration.aws_sns_topic_prefix == "p-"
+    assert configuration.outbox_mark_strategy == strategy
+    assert configuration.outbox_table_design == SHIPPED_DESIGNS[design]
+    assert configuration.outbox_allowed_topics == (frozenset(map(TopicName, topics)) if topics else None)
+    assert configuration.outbox_dispatched_ttl_days == (7 if design == "ordered" else None)
+    assert configuration.outbox_envelope == "cloudevents"
+    for role in FUNCTION_ROLES:
+        grants = Grants(
+            function_name=f"outbox-{role}",
+            creates_log_group=False,
+            on_failure=f"arn:{place.partition}:s3:::failures",
+            kms_keys=tuple(keys),
+        )
+        wanted = policy_document(role, configuration, place, grants)
+        assert json.loads(evaluated["policies"][role]) == wanted
+    assert json.loads(evaluated["trust"]) == trust_policy()
+    assert json.loads(evaluated["bucket"]) == bucket_policy(f"arn:{place.partition}:s3:::failures")
+    invoker = [invoke_policy(place, "outbox-sweeper"), trust_policy(SCHEDULER, account_id=place.account_id)]
+    assert [json.loads(text) for text in evaluated["invoker"]] == invoker
+    assert evaluated["bounded"] is True
+
+
+@pytest.mark.parametrize(
+    ("given", "bounded"),
+    [
+        ({}, False),
+        ({"allowed_topics": []}, False),
+        ({"allowed_topics": ["orders"]}, True),
+        ({"topic_prefix": "p-"}, True),
+        ({"allow_any_topic": True}, True),
+    ],
+)
+def test_a_relay_of_every_topic_is_asked_for_or_refused(
+    tmp_path: Path, given: dict[str, object], bounded: bool
+) -> None:
+    assert evaluate(tmp_path, PLACE, **given)["bounded"] is bounded
+
+
+def test_zero_is_a_value_and_not_the_default(tmp_path: Path) -> None:
+    evaluated = evaluate(tmp_path, PLACE, dispatched_ttl_days=0, batch_window=0)
+
+    assert parse_environment(evaluated["environment"]).outbox_dispatched_ttl_days is None
+    assert evaluated["window"] == 0
+
+
+def test_a_setting_that_has_a_variable_of_its_own_is_named(tmp_path: Path) -> None:
+    evaluated = evaluate(tmp_path, PLACE, settings={"outbox_mark_strategy": "single"})
+
+    assert evaluated["twice"] == ["outbox_mark_strategy"]
+    assert parse_environment(evaluated["environment"]).outbox_mark_strategy == "batch"

@@ -1,0 +1,100 @@
+# What comes from the SDK, by way of outbox.json, with this deployment's values in place of the `@name@`s.
+# No resource is named here, so that all of it can be evaluated without a provider.
+
+locals {
+  sdk    = jsondecode(file(coalesce(var.data_file, "${path.module}/outbox.json")))
+  design = local.sdk.designs[var.design]
+
+  table_name     = coalesce(var.existing_table_name, var.table_name, var.name)
+  function_names = { for role, handler in local.sdk.function.handlers : role => "${var.name}-${role}" }
+  runtime        = coalesce(var.runtime, local.sdk.function.runtime)
+  namespace      = "Outbox/${var.name}"
+
+  # An allow-list that is empty is none.
+  allowed_topics = var.allowed_topics == null ? [] : sort(tolist(var.allowed_topics))
+  topics_bounded = var.topic_prefix != "" || length(local.allowed_topics) > 0 || var.allow_any_topic
+}
+
+# The functions' environment: both have the same.
+locals {
+  dispatched_ttl_days = coalesce(var.dispatched_ttl_days, local.design.dispatched_ttl_days, 0)
+
+  # By the fields of the SDK's configuration; what their variables are called, the SDK says.
+  own_settings = {
+    aws_sns_topic_prefix       = var.topic_prefix
+    dynamodb_outbox_table_name = local.table_name
+    outbox_allowed_topics      = join(",", local.allowed_topics)
+    outbox_dispatched_ttl_days = local.dispatched_ttl_days > 0 ? tostring(local.dispatched_ttl_days) : ""
+    outbox_mark_strategy       = var.mark_strategy
+    outbox_table_design        = local.design.text
+  }
+  settings_twice = setintersection(keys(var.settings), keys(local.own_settings))
+
+  environment = merge(
+    { for field, value in merge(var.settings, local.own_settings) : local.sdk.variables[field] => value if value != "" },
+    var.environment,
+  )
+}
+
+# The event source mapping.
+locals {
+  mapping = local.design.mapping[var.mark_strategy]
+
+  batch_size             = coalesce(var.batch_size, local.mapping.BatchSize)
+  batch_window           = coalesce(var.batch_window, local.mapping.MaximumBatchingWindowInSeconds)
+  maximum_record_age     = coalesce(var.maximum_record_age, local.mapping.MaximumRecordAgeInSeconds)
+  parallelization_factor = coalesce(var.parallelization_factor, local.mapping.ParallelizationFactor)
+}
+
+# The policies.
+locals {
+  keys = distinct(compact(concat(
+    [var.table_kms_key_arn, var.topics_kms_key_arn, var.failures_kms_key_arn], var.other_kms_key_arns
+  )))
+  topics = length(local.allowed_topics) > 0 ? local.allowed_topics : ["*"]
+
+  # Text for text: what may stand for several is left for the next step.
+  policy_texts = {
+    for role, by_strategy in local.design.policies : role => replace(replace(replace(replace(replace(replace(replace(replace(
+      jsonencode(by_strategy[var.mark_strategy]),
+      "@account@", local.account),
+      "@bucket@", local.failures_bucket),
+      "@dns_suffix@", local.dns_suffix),
+      "@function@", local.function_names[role]),
+      "@partition@", local.partition),
+      "@prefix@", var.topic_prefix),
+      "@region@", local.region),
+    "@table@", local.table_name)
+  }
+  # For one resource that is written with a placeholder, those that it stands for.
+  resources = {
+    for resource in distinct(flatten([for text in values(local.policy_texts) : jsondecode(text).Statement[*].Resource])) :
+    resource => flatten([
+      for topic in length(regexall("@topic@", resource)) > 0 ? local.topics : ["-"] : [
+        for key in length(regexall("@key@", resource)) > 0 ? local.keys : ["-"] :
+        replace(replace(resource, "@topic@", topic), "@key@", key)
+      ]
+    ])
+  }
+  policies = {
+    for role, text in local.policy_texts : role => jsonencode(merge(jsondecode(text), {
+      Statement = [
+        for statement in jsondecode(text).Statement :
+        merge(statement, { Resource = flatten([for resource in statement.Resource : local.resources[resource]]) })
+        if length(flatten([for resource in statement.Resource : local.resources[resource]])) > 0
+      ]
+    }))
+  }
+
+  trust_policy  = jsonencode(local.sdk.trust_policy)
+  invoker_trust = replace(jsonencode(local.sdk.invoker_trust), "@account@", local.account)
+  invoker_policy = replace(replace(replace(replace(
+    jsonencode(local.sdk.invoker_policy),
+    "@account@", local.account),
+    "@function@", local.function_names["sweeper"]),
+    "@partition@", local.partition),
+  "@region@", local.region)
+  bucket_policy = replace(
+    jsonencode(local.sdk.bucket_policy), "@bucket@", "arn:${local.partition}:s3:::${local.failures_bucket}"
+  )
+}

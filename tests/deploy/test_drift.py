@@ -1,0 +1,189 @@
+"""What a deployment says in words of its own is what the SDK says, and a change on one side only is found."""
+
+import copy
+import itertools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from deploy.generate import DATA_FILE, SHIPPED_DESIGNS, deployment_data, encode_data, main
+from outbox_sdk.core.configuration import VARIABLES
+from outbox_sdk.core.mark import MARK_STRATEGIES
+from outbox_sdk.core.table import TableDesign, parse_design
+from tests.support.cloudformation import broken_rules, load_template, resolve
+from tests.support.documents import ROOT
+from tests.support.sam import Deployment, find_differences
+
+TEMPLATE = load_template(ROOT / "deploy" / "sam" / "template.yaml")
+KEYS = tuple(f"arn:aws:kms:eu-west-1:123456789012:key/{name}" for name in ("table", "topics", "bucket"))
+DEPLOYMENTS = [
+    Deployment(design=design, strategy=strategy, existing=existing, allowed_topics=topics, kms_keys=keys)
+    for design, strategy, (existing, topics, keys) in itertools.product(
+        SHIPPED_DESIGNS,
+        MARK_STRATEGIES,
+        [(False, (), ()), (True, ("orders", "orders.fifo"), KEYS), (False, ("orders",), KEYS[:1])],
+    )
+]
+
+Change = Callable[[dict[str, Any]], None]
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=str)
+def test_the_sam_template_says_what_the_sdk_says(deployment: Deployment) -> None:
+    assert find_differences(TEMPLATE, deployment) == []
+
+
+def rename_key(template: dict[str, Any]) -> None:
+    template["Resources"]["Table"]["Properties"]["KeySchema"][0]["AttributeName"] = "pk"
+
+
+def rename_ttl(template: dict[str, Any]) -> None:
+    template["Resources"]["Table"]["Properties"]["TimeToLiveSpecification"]["AttributeName"] = "Expires"
+
+
+def change_filter(template: dict[str, Any]) -> None:
+    first = template["Resources"]["RelayMapping"]["Properties"]["FilterCriteria"]["Filters"][0]
+    first["Pattern"] = first["Pattern"].replace("NotDispatched", "Dispatched")
+
+
+def rename_variable(template: dict[str, Any]) -> None:
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    variables["OUTBOX_STRATEGY"] = variables.pop("OUTBOX_MARK_STRATEGY")
+
+
+def forget_variable(template: dict[str, Any]) -> None:
+    del template["Globals"]["Function"]["Environment"]["Variables"]["OUTBOX_SWEEP_LIMIT"]
+
+
+def bound_retries(template: dict[str, Any]) -> None:
+    template["Resources"]["RelayMapping"]["Properties"]["MaximumRetryAttempts"] = 3
+
+
+def forget_partial_responses(template: dict[str, Any]) -> None:
+    del template["Resources"]["RelayMapping"]["Properties"]["FunctionResponseTypes"]
+
+
+def change_handler(template: dict[str, Any]) -> None:
+    template["Resources"]["RelayFunction"]["Properties"]["Handler"] = "outbox_sdk.handler"
+
+
+def allow_more(template: dict[str, Any]) -> None:
+    policy = template["Resources"]["SweeperRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    policy["Statement"][0]["Action"].append("dynamodb:Scan")
+
+
+def raise_threshold(template: dict[str, Any]) -> None:
+    template["Resources"]["ParkedAlarm"]["Properties"]["Threshold"] = 10
+
+
+def misread_log(template: dict[str, Any]) -> None:
+    template["Resources"]["ParkedFigure"]["Properties"]["MetricTransformations"][0]["MetricValue"] = "1"
+
+
+def change_runtime(template: dict[str, Any]) -> None:
+    template["Parameters"]["Runtime"]["Default"] = "python3.11"
+
+
+CHANGES: dict[Change, str] = {
+    rename_key: "KeySchema",
+    rename_ttl: "TimeToLiveSpecification",
+    change_filter: "FilterCriteria",
+    rename_variable: "environment variables",
+    forget_variable: "environment variables",
+    bound_retries: "MaximumRetryAttempts",
+    forget_partial_responses: "FunctionResponseTypes",
+    change_handler: "handlers",
+    allow_more: "sweeper's policy",
+    raise_threshold: "alarm Parked",
+    misread_log: "Parked",
+    change_runtime: "runtime",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_a_template_that_says_something_else_is_found(change: Change) -> None:
+    template = copy.deepcopy(TEMPLATE)
+    change(template)
+
+    differences = find_differences(template, Deployment())
+
+    assert any(each.startswith(f"{CHANGES[change]}: ") for each in differences), differences
+
+
+@pytest.mark.parametrize(
+    ("given", "broken"),
+    [
+        ({}, ["TopicsBounded"]),
+        ({"TopicPrefix": "p-"}, []),
+        ({"AllowAnyTopic": "true"}, []),
+        ({"AllowedTopics": "orders", "AllowedTopicArns": "an-arn"}, []),
+        ({"AllowedTopics": "orders"}, ["AllowedTopicsHaveArns"]),
+        ({"TopicPrefix": "p-", "AllowedTopicArns": "an-arn"}, ["AllowedTopicsHaveArns"]),
+        ({"TopicPrefix": "p-", "ExistingTableName": "legacy"}, ["ExistingTableHasStream"]),
+        ({"TopicPrefix": "p-", "ExistingTableStreamArn": "an-arn"}, ["ExistingTableHasStream"]),
+    ],
+    ids=str,
+)
+def test_the_rules_refuse_what_contradicts_itself(given: dict[str, str], broken: list[str]) -> None:
+    assert broken_rules(TEMPLATE, given) == broken
+
+
+@pytest.mark.parametrize(("given", "days"), [("", "7"), ("0", ""), ("30", "30")])
+def test_dispatched_items_expire_as_told(given: str, days: str) -> None:
+    shared = resolve(TEMPLATE, {"DispatchedTtlDays": given}, {})["Globals"]["Function"]
+
+    assert shared["Environment"]["Variables"]["OUTBOX_DISPATCHED_TTL_DAYS"] == days
+
+
+def test_a_design_that_says_something_else_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    design = msgspec.structs.replace(TableDesign.ordered, not_dispatched="Outstanding")
+    monkeypatch.setitem(SHIPPED_DESIGNS, "ordered", design)
+
+    found = {each.partition(": ")[0] for each in find_differences(TEMPLATE, Deployment())}
+
+    assert {"GlobalSecondaryIndexes", "AttributeDefinitions", "FilterCriteria"} <= found
+
+
+def test_terraform_reads_what_the_sdk_says_today() -> None:
+    """Written anew by ``nox -s deploy-data``."""
+    assert DATA_FILE.read_text() == encode_data(deployment_data(SHIPPED_DESIGNS))
+
+
+@pytest.mark.parametrize("field", ["partition_key", "not_dispatched", "expires_at", "outstanding_index"])
+def test_each_name_of_a_design_reaches_terraform(field: str) -> None:
+    design = msgspec.structs.replace(TableDesign.ordered, **{field: "Another"})
+
+    assert encode_data(deployment_data({**SHIPPED_DESIGNS, "ordered": design})) != DATA_FILE.read_text()
+
+
+def test_a_design_of_your_own_is_written_for_terraform(tmp_path: Path) -> None:
+    main(["--design", "orders=ordered,partition_key=pk", "--output", str(tmp_path / "own.json")])
+
+    designs = {**SHIPPED_DESIGNS, "orders": parse_design("ordered,partition_key=pk")}
+    assert (tmp_path / "own.json").read_text() == encode_data(deployment_data(designs))
+
+
+def own_words(hcl: str) -> list[str]:
+    """Names of attributes, indexes, variables and actions, which HCL is to read from the SDK's data."""
+    design = TableDesign.ordered
+    names = {getattr(design, field) for field in design.__struct_fields__ if field != "keyed_by"}
+    variables = {name for variable in VARIABLES for name in variable.names}
+    code = re.sub(r"(description|error_message)\s*=.*|#.*", "", hcl)
+    quoted = re.findall(r'"([^"]*)"', code)
+    actions = re.findall(r"\b(?:dynamodb|iam|kms|lambda|logs|s3|sns|sqs|sts):[A-Z]\w+", code)
+    return sorted({*actions, *(word for word in quoted if word in names | variables)})
+
+
+@pytest.mark.parametrize("path", sorted(DATA_FILE.parent.glob("*.tf")), ids=lambda path: path.name)
+def test_terraform_has_no_name_of_its_own(path: Path) -> None:
+    assert own_words(path.read_text()) == []
+
+
+def test_a_name_of_its_own_is_found() -> None:
+    hcl = 'hash_key = "PK"\nvariables = { "OUTBOX_MARK_STRATEGY" = "batch" }\nactions = ["sns:Publish"]'
+
+    assert own_words(hcl) == ["OUTBOX_MARK_STRATEGY", "PK", "sns:Publish"]
