@@ -19,6 +19,7 @@ from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
 from outbox_sdk.core.operations import Role
 from outbox_sdk.core.permissions import Grants, Place, invoke_policy, policy_document, trust_policy
 from outbox_sdk.core.table import (
+    INDEXED_TTL_DAYS,
     TableDesign,
     create_table_request,
     encode_design,
@@ -29,7 +30,6 @@ from outbox_sdk.core.table import (
 __all__ = [
     "DATA_FILE",
     "FUNCTION_ROLES",
-    "INDEXED_TTL_DAYS",
     "SCHEDULER",
     "SHIPPED_DESIGNS",
     "bucket_policy",
@@ -45,12 +45,6 @@ FUNCTION_ROLES: tuple[Role, ...] = ("relay", "sweeper")
 
 SCHEDULER = "scheduler.amazonaws.com"
 """Who invokes the sweeper."""
-
-INDEXED_TTL_DAYS = 7
-"""How long a table with a local secondary index keeps dispatched items, unless told otherwise.
-
-Such an index caps what is stored of one aggregate at 10 GB, and a full one refuses writes.
-"""
 
 _PLACE = Place(
     partition=Partition("@partition@"), region=Region("@region@"), account_id=AccountId("@account@")

@@ -197,6 +197,8 @@ async def test_further_variables_are_kept_and_ours_cannot_be_set_by_them(
 ) -> None:
     variables = {"POWERTOOLS_LOG_LEVEL": "WARNING"}
     outbox = await deploy(clients, unique, package, environment=variables)
+    (creation,) = [call for call in outbox.calls if call.method == "create_function"]
+    assert "WARNING" not in repr(creation)  # it might be a secret
     function = await clients.functions.get_function_configuration(FunctionName=outbox.function_name)
 
     assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == "WARNING"

@@ -8,7 +8,6 @@ import msgspec
 
 from deploy.generate import (
     FUNCTION_ROLES,
-    INDEXED_TTL_DAYS,
     SCHEDULER,
     SHIPPED_DESIGNS,
     bucket_policy,
@@ -20,7 +19,7 @@ from outbox_sdk.core.function import ARCHITECTURES, DEFAULT_RUNTIME, HANDLERS, R
 from outbox_sdk.core.identifiers import AccountId, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
 from outbox_sdk.core.permissions import Grants, Place, invoke_policy, policy_document, trust_policy
-from outbox_sdk.core.table import create_table_request, time_to_live_request
+from outbox_sdk.core.table import INDEXED_TTL_DAYS, create_table_request, time_to_live_request
 from tests.support.cloudformation import PSEUDO_PARAMETERS, resolve
 
 __all__ = ["Deployment", "find_differences"]

@@ -78,7 +78,7 @@ def deploy(
     sweeper: Annotated[
         bool, typer.Option("--sweeper", help="Deploy the sweeper as well, on a schedule.")
     ] = False,
-    sweep_every: Annotated[int, typer.Option(min=1, help="Minutes between two sweeps.")] = 15,
+    sweep_every: Annotated[int, typer.Option(min=1, help="Minutes between two sweeps.")] = 60,
     function_name: _FunctionOption = None,
     architecture: Annotated[
         str | None, typer.Option(help="arm64 or x86_64; else arm64, and this machine's at an endpoint.")

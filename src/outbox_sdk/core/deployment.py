@@ -128,7 +128,7 @@ def role_name(function_name: str, region: Region | str) -> str:
 
 
 def describe_call(call: Call) -> dict[str, Any]:
-    """Describe a call as JSON takes it; of a package, its size."""
+    """Describe a call as JSON takes it: of a package its size, of variables not ours the names."""
     return {
         "service": call.service,
         "operation": call.method,
@@ -137,10 +137,17 @@ def describe_call(call: Call) -> dict[str, Any]:
     }
 
 
+_OWN = frozenset(name for variable in VARIABLES for name in variable.names)
+
+
 def _printable(value: Any) -> Any:
     match value:
         case bytes():
             return f"<{len(value)} bytes>"
+        case {"Variables": Mapping() as variables}:
+            # What else a function is given may be a secret.
+            shown = {name: text if name in _OWN else "<given>" for name, text in variables.items()}
+            return {"Variables": shown}
         case Mapping():
             return {name: _printable(part) for name, part in value.items()}
         case list() | tuple():

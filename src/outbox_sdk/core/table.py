@@ -8,6 +8,7 @@ from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AggregateId, MessageId, TableName
 
 __all__ = [
+    "INDEXED_TTL_DAYS",
     "PARKED",
     "TableDesign",
     "create_table_request",
@@ -19,6 +20,12 @@ __all__ = [
 
 PARKED = "parked"
 """The marker of an item set aside for a person; every other marker means outstanding."""
+
+INDEXED_TTL_DAYS = 7
+"""How long deployments keep dispatched items of a table with a local secondary index, unless told otherwise.
+
+Such an index caps what is stored of one aggregate at 10 GB, and a full one refuses writes.
+"""
 
 
 class TableDesign(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from outbox_sdk.core.identifiers import AccountId, Region
 from outbox_sdk.core.mark import MarkStrategy
 from outbox_sdk.core.permissions import Place
 from outbox_sdk.core.rollout import function_role
+from outbox_sdk.core.table import INDEXED_TTL_DAYS
 from outbox_sdk.packaging import find_package
 from outbox_sdk.provisioning.deployer import Deployer
 from outbox_sdk.provisioning.execution import Execution
@@ -39,7 +40,6 @@ _LOCAL_DEFAULTS: dict[str, Any] = {
     # Moto invokes a function again from within its own writes: it has to look before it publishes.
     "outbox_recheck_after_seconds": 0.0,
 }
-_DISPATCHED_TTL_DAYS = 7
 _SWEEPER_TIMEOUT_SECONDS = 300
 
 _SOME_PLACE = Place(region=Region("us-east-1"), account_id=AccountId("000000000000"))
@@ -78,7 +78,7 @@ async def create_dynamodb_streams_outbox(
     runtime: str = DEFAULT_RUNTIME,
     memory_mb: int = 512,
     timeout_seconds: int = 60,
-    sweep_every_minutes: int = 15,
+    sweep_every_minutes: int = 60,
     source: EventSource = EventSource(),  # noqa: B008 - a frozen value
     environment: Mapping[str, str] | None = None,
     code_bucket: str | None = None,
@@ -214,8 +214,8 @@ def _adapt(settings: "Settings") -> RelayConfiguration:
     """Give the configuration, with what a deployment does otherwise where the settings do not say."""
     configuration = settings.to_configuration()
     changes: dict[str, Any] = {}
-    if configuration.outbox_table_design.keyed_by == "aggregate":
-        changes["outbox_dispatched_ttl_days"] = _DISPATCHED_TTL_DAYS
+    if configuration.outbox_table_design.sequence_index is not None:
+        changes["outbox_dispatched_ttl_days"] = INDEXED_TTL_DAYS
     if configuration.aws_endpoint_url is not None:
         changes |= _LOCAL_DEFAULTS
     said = settings.model_fields_set
