@@ -13,7 +13,7 @@ from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.deployment import Call, Deployment, FunctionRole, role_name
 from outbox_sdk.core.event_source import EventSource
 from outbox_sdk.core.function import DEFAULT_RUNTIME, Architecture
-from outbox_sdk.core.identifiers import AccountId, Region
+from outbox_sdk.core.identifiers import AccountId, Partition, Region
 from outbox_sdk.core.mark import MarkStrategy
 from outbox_sdk.core.permissions import Place
 from outbox_sdk.core.rollout import function_role
@@ -41,8 +41,6 @@ _LOCAL_DEFAULTS: dict[str, Any] = {
     "outbox_recheck_after_seconds": 0.0,
 }
 _SWEEPER_TIMEOUT_SECONDS = 300
-
-_SOME_PLACE = Place(region=Region("us-east-1"), account_id=AccountId("000000000000"))
 
 
 class StreamsOutbox(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,8 +132,12 @@ async def create_dynamodb_streams_outbox(
         confine_attributes=confine_attributes,
         allow_any_topic=allow_any_topic,
     )
-    # What is wrong is said before anything is made.
-    function_role(deployment, _SOME_PLACE)
+    # What is wrong with the policy is said before anything is made. All accounts are equally long.
+    meta, account_id = lambda_client.meta, AccountId("000000000000")
+    function_role(
+        deployment,
+        Place(partition=Partition(meta.partition), region=Region(meta.region_name), account_id=account_id),
+    )
     if package is None:
         package = await asyncio.to_thread(find_package, deployment.architecture, runtime=runtime)
     clients = {"lambda": lambda_client, "iam": iam_client, "dynamodb": dynamodb_client, "s3": s3_client}
