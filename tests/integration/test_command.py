@@ -36,6 +36,7 @@ def test_the_demo_brings_every_message_once_and_in_order() -> None:
     assert report["seconds"] > 0
 
 
+@pytest.mark.once
 def test_the_demo_prints_a_table_for_people() -> None:
     done = run_outbox("demo", "--messages", "4")
 
@@ -89,6 +90,7 @@ def test_documents_arrive_unchanged_in_the_form_they_had(tmp_path: Path) -> None
             assert f'"message":{raw}}}\n' in out  # to the byte
 
 
+@pytest.mark.once
 def test_a_malformed_line_is_refused_by_its_number_and_nothing_is_written(tmp_path: Path) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text('{"aggregate_id": "a", "topic": "t", "message": 1}\n{"aggregate_id": "a"}\n')
@@ -101,6 +103,7 @@ def test_a_malformed_line_is_refused_by_its_number_and_nothing_is_written(tmp_pa
     assert not target.exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -123,6 +126,7 @@ def test_wrong_input_is_refused_with_a_sentence(arguments: tuple[str, ...]) -> N
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.once
 def test_relay_without_a_table_says_so(ministack: EmbeddedStack) -> None:
     done = run_outbox(
         "relay",

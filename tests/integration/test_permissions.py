@@ -23,7 +23,8 @@ from tests.support.outbox_tables import Items, item_of
 from tests.support.recorded_calls import listen
 from tests.support.wire import ACCOUNT_ID, Call, Reply, Wire, open_wire
 
-pytestmark = pytest.mark.integration
+# The same on every interpreter, and slow: most of it waits for processes.
+pytestmark = [pytest.mark.integration, pytest.mark.once]
 
 DESIGN = TableDesign.ordered
 TOPICS = ("orders", "orders.fifo")

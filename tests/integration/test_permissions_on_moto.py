@@ -22,7 +22,8 @@ from tests.support.aws import open_client
 from tests.support.outbox_tables import item_of, read_stream
 from tests.support.servers import open_moto, server_or_skip
 
-pytestmark = pytest.mark.integration
+# The same on every interpreter, and slow: most of it waits for processes.
+pytestmark = [pytest.mark.integration, pytest.mark.once]
 
 PLACE = Place(region=Region("us-east-1"), account_id=AccountId("123456789012"))
 Credentials = tuple[str, str, str]

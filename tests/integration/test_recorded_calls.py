@@ -27,7 +27,8 @@ from tests.support.handler_process import invoke
 from tests.support.recorded_calls import PolicyError
 from tests.support.wire import dynamodb_error, open_wire, sns_error
 
-pytestmark = pytest.mark.integration
+# The same on every interpreter, and slow: most of it waits for processes.
+pytestmark = [pytest.mark.integration, pytest.mark.once]
 
 ROOT = Path(__file__).parents[2]
 

@@ -22,7 +22,8 @@ from tests.support.aws import open_client
 from tests.support.listeners import listeners_of_children
 from tests.support.servers import open_dynamodb_local, open_moto, server_or_skip
 
-pytestmark = pytest.mark.integration
+# The same on every interpreter, and slow: most of it waits for processes.
+pytestmark = [pytest.mark.integration, pytest.mark.once]
 
 _ROOT = Path(__file__).parents[2]
 _KEY = {"PK": {"S": "order-1"}}

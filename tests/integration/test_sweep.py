@@ -22,7 +22,8 @@ from tests.support.events import FakeContext
 from tests.support.outbox_tables import Items, OutboxTable, item_of, key_of, open_outbox_table, read_stream
 from tests.support.topics import Topic, open_topic
 
-pytestmark = pytest.mark.integration
+# The same on every interpreter, and slow: most of it waits for processes.
+pytestmark = [pytest.mark.integration, pytest.mark.once]
 
 NOW = datetime.now(UTC)
 
