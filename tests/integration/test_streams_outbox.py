@@ -394,6 +394,26 @@ async def test_every_topic_of_the_account_is_refused_unless_said(
     assert writes(outbox) == ALL_WRITES
 
 
+@on_moto
+async def test_a_table_whose_sweeper_could_have_no_name(
+    clients: DeploymentClients, unique: str, package: Path
+) -> None:
+    """Refused before anything is made; and destroying the relay does not end in the middle for it."""
+    table_name = f"{unique}-".ljust(40, "x")
+    killer = Killer(0, "before")
+    async with open_client("scheduler", clients.functions.meta.endpoint_url) as scheduler:
+        with pytest.raises(ConfigurationError, match=r"function_name: .*-sweeper-schedule' has more than"):
+            await deploy(killer.around(clients), table_name, package, scheduler_client=scheduler)
+        assert killer.writes == []
+        await deploy(clients, table_name, package)
+
+        taken = await destroy_dynamodb_streams_outbox(
+            clients.functions, clients.iam, table_name=table_name, scheduler_client=scheduler
+        )
+
+    assert [call.method for call in taken][-1] == "delete_role"
+
+
 @pytest.mark.parametrize("what", ["role", "function"])
 @on_moto
 async def test_what_belongs_to_somebody_else_is_left_alone(

@@ -16,7 +16,7 @@ from outbox_sdk.core.function import DEFAULT_RUNTIME, Architecture
 from outbox_sdk.core.identifiers import AccountId, Region
 from outbox_sdk.core.mark import MarkStrategy
 from outbox_sdk.core.permissions import Place
-from outbox_sdk.core.rollout import function_role
+from outbox_sdk.core.rollout import function_role, schedule_role
 from outbox_sdk.packaging import find_package
 from outbox_sdk.provisioning.deployer import Deployer
 from outbox_sdk.provisioning.execution import Execution
@@ -42,7 +42,7 @@ _LOCAL_DEFAULTS: dict[str, Any] = {
 _DISPATCHED_TTL_DAYS = 7
 _SWEEPER_TIMEOUT_SECONDS = 300
 
-_SOME_PLACE = Place(region=Region("us-east-1"), account_id=AccountId("000000000000"))
+_SOME_ACCOUNT = AccountId("000000000000")
 
 
 class StreamsOutbox(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,8 +134,12 @@ async def create_dynamodb_streams_outbox(
         confine_attributes=confine_attributes,
         allow_any_topic=allow_any_topic,
     )
-    # What is wrong is said before anything is made.
-    function_role(deployment, _SOME_PLACE)
+    # What is wrong is said before anything is made; how long a name may be depends on the Region's.
+    somewhere = Place(region=Region(lambda_client.meta.region_name), account_id=_SOME_ACCOUNT)
+    function_role(deployment, somewhere)
+    if scheduler_client is not None:
+        function_role(_sweeper_of(deployment), somewhere)
+        schedule_role(_sweeper_of(deployment), somewhere)
     if package is None:
         package = await asyncio.to_thread(find_package, deployment.architecture, runtime=runtime)
     clients = {"lambda": lambda_client, "iam": iam_client, "dynamodb": dynamodb_client, "s3": s3_client}
