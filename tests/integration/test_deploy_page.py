@@ -104,7 +104,8 @@ def rows(text: str) -> Iterator[list[str]]:
 
 
 def test_the_table_of_settings_is_that_of_the_mapping() -> None:
-    settings: dict[str, Any] = mapping_settings(EventSource(), TableDesign.ordered, "batch")
+    source = EventSource(on_failure="arn:aws:s3:::failures")
+    settings: dict[str, Any] = mapping_settings(source, TableDesign.ordered, "batch")
     settings["StartingPosition"] = "TRIM_HORIZON"
     table = section("On AWS, with one command").split("| setting | value | |")[1].split("\n\n")[0]
     documented: dict[str, str] = {}

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.deployment import Call, Deployment
 from outbox_sdk.core.errors import OutboxError
+from outbox_sdk.core.event_source import EventSource
 from outbox_sdk.core.identifiers import TableName
 from outbox_sdk.core.rollout import plan_mapping
 from outbox_sdk.provisioning.execution import Execution
@@ -155,3 +156,21 @@ def test_on_aws_what_a_mapping_does_not_show_is_missing(field: str) -> None:
     assert update.request == {"UUID": "1-2-3", "Enabled": True, field: created.request[field]}
     local = msgspec.structs.replace(DEPLOYMENT.configuration, aws_endpoint_url="http://localhost:4566")
     assert plan_mapping(shown, msgspec.structs.replace(DEPLOYMENT, configuration=local), STREAM) == ()
+
+
+def test_a_destination_is_given_changed_and_taken_away() -> None:
+    """AWS shows an empty one where there is none, and refuses to be given that."""
+    (created,) = plan_mapping(None, DEPLOYMENT, STREAM)
+    assert "DestinationConfig" not in created.request
+    shown = {**created.request, "UUID": "1-2-3", "State": "Enabled", "DestinationConfig": {"OnFailure": {}}}
+    assert plan_mapping(shown, DEPLOYMENT, STREAM) == ()
+    bucket = {"OnFailure": {"Destination": "arn:aws:s3:::failures"}}
+    kept = msgspec.structs.replace(DEPLOYMENT, source=EventSource(on_failure="arn:aws:s3:::failures"))
+
+    (given,) = plan_mapping(shown, kept, STREAM)
+    shown["DestinationConfig"] = bucket
+    (taken,) = plan_mapping(shown, DEPLOYMENT, STREAM)
+
+    assert given.request["DestinationConfig"] == bucket
+    assert taken.request["DestinationConfig"] == {"OnFailure": {"Destination": ""}}
+    assert plan_mapping(shown, kept, STREAM) == ()

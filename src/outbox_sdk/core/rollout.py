@@ -189,6 +189,9 @@ def plan_mapping(
         for field, value in wanted.items()
         if (field in found or field in needed) and _comparable(found.get(field)) != _comparable(value)
     }
+    destination = (found.get("DestinationConfig") or {}).get("OnFailure") or {}
+    if deployment.source.on_failure is None and destination.get("Destination"):
+        changes["DestinationConfig"] = {"OnFailure": {"Destination": ""}}
     if not changes and found.get("State") not in ("Disabled", "Disabling"):
         return ()
     reason = f"the mapping differs in {', '.join(changes)}" if changes else "the mapping is switched off"
