@@ -349,6 +349,29 @@ async def test_a_dry_run_changes_nothing_and_tells_what_would_follow(
 
 
 @on_moto
+async def test_for_aws_there_are_none_of_a_local_stacks_defaults_and_what_is_said_counts(
+    clients: DeploymentClients, unique: str, package: Path
+) -> None:
+    async def variables(**said: Any) -> dict[str, Any]:
+        configured = settings(clients, unique, aws_account_id="123456789012", **said)
+        planned = await deploy(clients, unique, package, settings=configured, dry_run=True)
+        (function,) = [call.request for call in planned.calls if call.method == "create_function"]
+        if configured.aws_endpoint_url is None:
+            assert function["Architectures"] == ["arm64"]
+        made: dict[str, Any] = function["Environment"]["Variables"]
+        return made
+
+    assert await variables(aws_endpoint_url=None) == {
+        "DYNAMODB_OUTBOX_TABLE_NAME": unique,
+        "AWS_SNS_TOPIC_PREFIX": "dev-",
+        "OUTBOX_DISPATCHED_TTL_DAYS": "7",
+    }
+    said = await variables(outbox_mark_strategy="batch", outbox_dispatched_ttl_days=None)
+    assert "OUTBOX_MARK_STRATEGY" not in said
+    assert "OUTBOX_DISPATCHED_TTL_DAYS" not in said
+
+
+@on_moto
 async def test_a_dry_run_without_table_or_account_says_what_is_missing(
     clients: DeploymentClients, unique: str, package: Path
 ) -> None:
