@@ -17,7 +17,6 @@ EXAMPLES = sorted(path for path in (MODULE / "examples").iterdir() if path.is_di
 
 DATA = json.loads((MODULE / "outbox.json").read_text())
 READ_OTHERWISE = {
-    "designs.ordered.mapping.batch.DestinationConfig",  # the bucket's ARN is the deployment's
     "mark_strategies",  # for people, who see which policies there are
 }
 

@@ -70,6 +70,10 @@ resource "aws_lambda_function" "function" {
       error_message = "These settings have variables of their own: ${join(", ", local.settings_twice)}."
     }
     precondition {
+      condition     = length(setintersection(keys(var.environment), values(local.sdk.variables))) == 0
+      error_message = "Variables of the SDK are set by `settings` and by variables of their own: policies and filter follow those."
+    }
+    precondition {
       condition     = contains(local.sdk.function.runtimes, local.runtime) && contains(local.sdk.function.architectures, var.architecture)
       error_message = "No package is built for this runtime or architecture."
     }

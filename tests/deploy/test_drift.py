@@ -67,6 +67,10 @@ def forget_partial_responses(template: dict[str, Any]) -> None:
     del template["Resources"]["RelayMapping"]["Properties"]["FunctionResponseTypes"]
 
 
+def begin_late(template: dict[str, Any]) -> None:
+    template["Resources"]["RelayMapping"]["Properties"]["StartingPosition"] = "LATEST"
+
+
 def change_handler(template: dict[str, Any]) -> None:
     template["Resources"]["RelayFunction"]["Properties"]["Handler"] = "outbox_sdk.handler"
 
@@ -96,6 +100,7 @@ CHANGES: dict[Change, str] = {
     forget_variable: "environment variables",
     bound_retries: "MaximumRetryAttempts",
     forget_partial_responses: "FunctionResponseTypes",
+    begin_late: "StartingPosition",
     change_handler: "handlers",
     allow_more: "sweeper's policy",
     raise_threshold: "alarm Parked",
@@ -165,6 +170,15 @@ def test_a_design_of_your_own_is_written_for_terraform(tmp_path: Path) -> None:
 
     designs = {**SHIPPED_DESIGNS, "orders": parse_design("ordered,partition_key=pk")}
     assert (tmp_path / "own.json").read_text() == encode_data(deployment_data(designs))
+
+
+def test_terraform_begins_with_the_oldest_record_and_gives_each_function_its_own_policy() -> None:
+    """What is written in HCL itself, and would lose messages or rights."""
+    code = (DATA_FILE.parent / "functions.tf").read_text()
+
+    assert re.findall(r"starting_position\s*=\s*(\S+)", code) == ['"TRIM_HORIZON"']
+    assert re.findall(r"\bpolicy\s*=\s*(\S+)", code) == ["local.policies[each.key]"]
+    assert "local.design.key.hash" in (DATA_FILE.parent / "table.tf").read_text()
 
 
 def own_words(hcl: str) -> list[str]:

@@ -104,7 +104,8 @@ def rows(text: str) -> Iterator[list[str]]:
 
 
 def test_the_table_of_settings_is_that_of_the_mapping() -> None:
-    settings: dict[str, Any] = mapping_settings(EventSource(), TableDesign.ordered, "batch")
+    source = EventSource(on_failure="arn:aws:s3:::failures")
+    settings: dict[str, Any] = mapping_settings(source, TableDesign.ordered, "batch")
     settings["StartingPosition"] = "TRIM_HORIZON"
     table = section("On AWS, with one command").split("| setting | value | |")[1].split("\n\n")[0]
     documented: dict[str, str] = {}
@@ -119,8 +120,9 @@ def test_the_table_of_settings_is_that_of_the_mapping() -> None:
     assert documented["BatchSize"] == f"{numbers['BatchSize']}, {numbers['MaximumBatchingWindowInSeconds']}"
 
 
-# No calls of their own: creating with a role, or with tags, asks for them.
-IMPLIED = {"iam:PassRole", "iam:TagRole", "lambda:TagResource"}
+# No calls of their own: creating with a role, or with tags, asks for them; without `lambda:ListTags` AWS
+# leaves the tags out of `GetFunction`, and without `s3:ListBucket` it forbids to look for what is not there.
+IMPLIED = {"iam:PassRole", "iam:TagRole", "lambda:ListTags", "lambda:TagResource", "s3:ListBucket"}
 
 
 async def test_the_list_of_permissions_is_what_a_deployment_calls(

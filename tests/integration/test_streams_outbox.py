@@ -351,6 +351,29 @@ async def test_a_dry_run_changes_nothing_and_tells_what_would_follow(
 
 
 @on_moto
+async def test_for_aws_there_are_none_of_a_local_stacks_defaults_and_what_is_said_counts(
+    clients: DeploymentClients, unique: str, package: Path
+) -> None:
+    async def variables(**said: Any) -> dict[str, Any]:
+        configured = settings(clients, unique, aws_account_id="123456789012", **said)
+        planned = await deploy(clients, unique, package, settings=configured, dry_run=True)
+        (function,) = [call.request for call in planned.calls if call.method == "create_function"]
+        if configured.aws_endpoint_url is None:
+            assert function["Architectures"] == ["arm64"]
+        made: dict[str, Any] = function["Environment"]["Variables"]
+        return made
+
+    assert await variables(aws_endpoint_url=None) == {
+        "DYNAMODB_OUTBOX_TABLE_NAME": unique,
+        "AWS_SNS_TOPIC_PREFIX": "dev-",
+        "OUTBOX_DISPATCHED_TTL_DAYS": "7",
+    }
+    said = await variables(outbox_mark_strategy="batch", outbox_dispatched_ttl_days=None)
+    assert "OUTBOX_MARK_STRATEGY" not in said
+    assert "OUTBOX_DISPATCHED_TTL_DAYS" not in said
+
+
+@on_moto
 async def test_a_dry_run_without_table_or_account_says_what_is_missing(
     clients: DeploymentClients, unique: str, package: Path
 ) -> None:
@@ -394,6 +417,26 @@ async def test_every_topic_of_the_account_is_refused_unless_said(
     assert killer.writes == []
     outbox = await deploy(clients, unique, package, settings=unbounded, allow_any_topic=True)
     assert writes(outbox) == ALL_WRITES
+
+
+@on_moto
+async def test_a_table_whose_sweeper_could_have_no_name(
+    clients: DeploymentClients, unique: str, package: Path
+) -> None:
+    """Refused before anything is made; and destroying the relay does not end in the middle for it."""
+    table_name = f"{unique}-".ljust(40, "x")
+    killer = Killer(0, "before")
+    async with open_client("scheduler", clients.functions.meta.endpoint_url) as scheduler:
+        with pytest.raises(ConfigurationError, match=r"function_name: .*-sweeper-schedule' has more than"):
+            await deploy(killer.around(clients), table_name, package, scheduler_client=scheduler)
+        assert killer.writes == []
+        await deploy(clients, table_name, package)
+
+        taken = await destroy_dynamodb_streams_outbox(
+            clients.functions, clients.iam, table_name=table_name, scheduler_client=scheduler
+        )
+
+    assert [call.method for call in taken][-1] == "delete_role"
 
 
 @pytest.mark.parametrize("what", ["role", "function"])

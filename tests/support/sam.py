@@ -178,6 +178,7 @@ def _mapping_pairs(mapping: Mapping[str, Any], deployment: Deployment) -> _Pairs
             yield name, said, asked
         else:
             yield name, mapping.get(name), value
+    yield "StartingPosition", mapping.get("StartingPosition"), "TRIM_HORIZON"
     of_the_stack = {"EventSourceArn", "FunctionName", "Enabled", "StartingPosition"}
     yield "mapping settings", sorted(mapping), sorted({*wanted, *of_the_stack})
 

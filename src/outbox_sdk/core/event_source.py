@@ -64,7 +64,11 @@ def filter_patterns(design: TableDesign, strategy: MarkStrategy) -> tuple[dict[s
 
 
 def mapping_settings(source: EventSource, design: TableDesign, strategy: MarkStrategy) -> dict[str, Any]:
-    """Write what ``CreateEventSourceMapping`` and ``UpdateEventSourceMapping`` take alike."""
+    """Write what ``CreateEventSourceMapping`` and ``UpdateEventSourceMapping`` take alike.
+
+    Without a destination there is no ``DestinationConfig``: AWS shows an empty one, and refuses one.
+    """
+    destination = {"DestinationConfig": {"OnFailure": {"Destination": source.on_failure}}}
     patterns = [{"Pattern": json.dumps(pattern)} for pattern in filter_patterns(design, strategy)]
     return {
         "BatchSize": source.batch_size,
@@ -76,6 +80,6 @@ def mapping_settings(source: EventSource, design: TableDesign, strategy: MarkStr
         "BisectBatchOnFunctionError": True,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "FilterCriteria": {"Filters": patterns},
-        "DestinationConfig": {"OnFailure": {"Destination": source.on_failure} if source.on_failure else {}},
         "MetricsConfig": {"Metrics": ["EventCount"]},
+        **(destination if source.on_failure is not None else {}),
     }

@@ -167,9 +167,11 @@ def plan_mapping(
 ) -> tuple[Call, ...]:
     """Compare the event source mapping of function and stream with what is wanted.
 
-    What an answer does not show is taken to fit: local stacks leave out what they do not know.
+    What an answer does not show is taken to fit: local stacks leave out what they do not know. AWS leaves
+    out what is not set, and without some of it messages would be lost or marks invoke the relay.
     """
     configuration = deployment.configuration
+    needed = _NEEDED if configuration.aws_endpoint_url is None else ()
     wanted = mapping_settings(
         deployment.source, configuration.outbox_table_design, configuration.outbox_mark_strategy
     )
@@ -185,13 +187,19 @@ def plan_mapping(
     changes = {
         field: value
         for field, value in wanted.items()
-        if field in found and _comparable(found[field]) != _comparable(value)
+        if (field in found or field in needed) and _comparable(found.get(field)) != _comparable(value)
     }
+    destination = (found.get("DestinationConfig") or {}).get("OnFailure") or {}
+    if deployment.source.on_failure is None and destination.get("Destination"):
+        changes["DestinationConfig"] = {"OnFailure": {"Destination": ""}}
     if not changes and found.get("State") not in ("Disabled", "Disabling"):
         return ()
     reason = f"the mapping differs in {', '.join(changes)}" if changes else "the mapping is switched off"
     request = {"UUID": found["UUID"], "Enabled": True, **changes}
     return (Call("lambda", "update_event_source_mapping", request, reason),)
+
+
+_NEEDED = ("FilterCriteria", "FunctionResponseTypes")
 
 
 def plan_schedule(

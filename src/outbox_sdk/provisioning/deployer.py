@@ -27,6 +27,7 @@ from outbox_sdk.provisioning.found import (
     find_role,
     find_role_policy,
     find_schedule,
+    settle_function,
     wait_for_function,
     wait_for_mapping,
 )
@@ -104,10 +105,9 @@ class Deployer:
         name, waits = self.deployment.function_name, not self.execution.dry_run
         content = await asyncio.to_thread(package.read_bytes)
         code = _code(content, bucket)
-        found = await find_function(self.functions, name)
-        if found is not None and waits:
-            # A deployment that was interrupted may have left it at work on a change.
-            await wait_for_function(self.functions, name)
+        # A deployment that was interrupted may have left it at work on a change.
+        find = settle_function if waits else find_function
+        found = await find(self.functions, name)
         calls = plan_function(found, self.deployment, place, code)
         if code.bucket is not None and any(
             "Code" in call.request or "S3Key" in call.request for call in calls

@@ -18,9 +18,15 @@ _PATIENCE_SECONDS = 120.0
 _NOT_YET = (
     ("InvalidParameterValueException", "cannot be assumed"),
     ("InvalidParameterValueException", "ensure the role can perform"),
+    # Of a destination's rights, which are looked at by themselves.
+    ("InvalidParameterValueException", "execution role does not have permissions"),
+    # A function with variables makes a grant to its role, which the key service does not know yet either.
+    ("InvalidParameterValueException", "KMS key is invalid for CreateGrant"),
     ("ValidationException", "to assume the role"),
     ("ResourceConflictException", "in progress"),
     ("ResourceInUseException", ""),
+    # A mapping that was deleted a moment ago keeps its place until it is gone.
+    ("ResourceConflictException", "existing mapping with UUID"),
 )
 
 

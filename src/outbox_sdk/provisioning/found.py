@@ -18,6 +18,7 @@ __all__ = [
     "find_role_policy",
     "find_schedule",
     "list_mappings",
+    "settle_function",
     "wait_for_function",
     "wait_for_mapping",
 ]
@@ -42,11 +43,35 @@ async def find_role_policy(client: "IAMClient", name: str) -> dict[str, Any] | N
 
 
 async def find_function(client: "LambdaClient", name: str) -> dict[str, Any] | None:
-    """Give the answer that describes a function, if it is there."""
+    """Give the answer that describes a function, if it is there.
+
+    Raises:
+        OutboxError: its tags may not be read, and they alone tell whose it is.
+    """
     try:
-        return dict(await client.get_function(FunctionName=name))
+        found = dict(await client.get_function(FunctionName=name))
     except client.exceptions.ResourceNotFoundException:
         return None
+    if found.get("TagsError"):
+        raise OutboxError(f"the tags of the function {name} cannot be read: allow lambda:ListTags")
+    return found
+
+
+async def settle_function(client: "LambdaClient", name: str) -> dict[str, Any] | None:
+    """Give a function, if it is there, as soon as it is at work on no change.
+
+    A change that failed is over as well: the next one puts it right, for which a waiter would not wait.
+
+    Raises:
+        OutboxError: it is still at work after five minutes.
+    """
+    for _ in range(_WAIT_SECONDS):
+        found = await find_function(client, name)
+        now = {} if found is None else found["Configuration"]
+        if now.get("State") != "Pending" and now.get("LastUpdateStatus") != "InProgress":
+            return found
+        await asyncio.sleep(1.0)
+    raise OutboxError(f"the function {name} is still at work on its last change after {_WAIT_SECONDS} s")
 
 
 async def find_schedule(client: "EventBridgeSchedulerClient", name: str) -> dict[str, Any] | None:

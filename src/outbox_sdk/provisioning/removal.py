@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from outbox_sdk.core.deployment import check_owner, role_name
+from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.rollout import plan_removal
 from outbox_sdk.provisioning.execution import Execution
 from outbox_sdk.provisioning.found import (
@@ -53,7 +54,10 @@ async def remove_sweeper(
         ConfigurationError: one of them was not deployed for this table.
     """
     region = functions.meta.region_name
-    roles = [role_name(name, region), role_name(f"{name}-schedule", region)]
+    try:
+        roles = [role_name(name, region), role_name(f"{name}-schedule", region)]
+    except ConfigurationError:
+        return  # IAM takes no such names, so none was ever deployed
     schedule = await find_schedule(scheduler, name)
     invoked = "" if schedule is None else schedule["Target"]["Arn"]
     calls = plan_removal(

@@ -16,7 +16,7 @@ from outbox_sdk.core.function import DEFAULT_RUNTIME, Architecture
 from outbox_sdk.core.identifiers import AccountId, Partition, Region
 from outbox_sdk.core.mark import MarkStrategy
 from outbox_sdk.core.permissions import Place
-from outbox_sdk.core.rollout import function_role
+from outbox_sdk.core.rollout import function_role, schedule_role
 from outbox_sdk.core.table import INDEXED_TTL_DAYS
 from outbox_sdk.packaging import find_package
 from outbox_sdk.provisioning.deployer import Deployer
@@ -41,6 +41,8 @@ _LOCAL_DEFAULTS: dict[str, Any] = {
     "outbox_recheck_after_seconds": 0.0,
 }
 _SWEEPER_TIMEOUT_SECONDS = 300
+
+_SOME_ACCOUNT = AccountId("000000000000")
 
 
 class StreamsOutbox(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,12 +134,16 @@ async def create_dynamodb_streams_outbox(
         confine_attributes=confine_attributes,
         allow_any_topic=allow_any_topic,
     )
-    # What is wrong with the policy is said before anything is made. All accounts are equally long.
-    meta, account_id = lambda_client.meta, AccountId("000000000000")
-    function_role(
-        deployment,
-        Place(partition=Partition(meta.partition), region=Region(meta.region_name), account_id=account_id),
+    # What is wrong is said before anything is made. How long names may be depends on the Region's; all
+    # accounts are equally long.
+    meta = lambda_client.meta
+    somewhere = Place(
+        partition=Partition(meta.partition), region=Region(meta.region_name), account_id=_SOME_ACCOUNT
     )
+    function_role(deployment, somewhere)
+    if scheduler_client is not None:
+        function_role(_sweeper_of(deployment), somewhere)
+        schedule_role(_sweeper_of(deployment), somewhere)
     if package is None:
         package = await asyncio.to_thread(find_package, deployment.architecture, runtime=runtime)
     clients = {"lambda": lambda_client, "iam": iam_client, "dynamodb": dynamodb_client, "s3": s3_client}
