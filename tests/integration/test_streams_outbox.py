@@ -10,6 +10,7 @@ import pytest
 from outbox_sdk import ConfigurationError, Settings, TableDesign, create_dynamodb_streams_outbox
 from outbox_sdk.core.deployment import describe_call
 from outbox_sdk.core.event_source import EventSource
+from outbox_sdk.core.permissions import trust_policy
 from outbox_sdk.provisioning import (
     StreamsOutbox,
     create_outbox_table,
@@ -155,6 +156,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str, set[str]]] = {
     "timeout": ({"timeout_seconds": 90}, "update_function_configuration", {"FunctionName", "Timeout"}),
     "runtime": ({"runtime": "python3.12"}, "update_function_configuration", {"FunctionName", "Runtime"}),
     "key": ({"kms_keys": ("arn:aws:kms:us-east-1:1:key/k",)}, "put_role_policy", set()),
+    "pause": ({"paused": True}, "update_event_source_mapping", {"UUID", "Enabled"}),
     "batch": (
         {"source": EventSource(batch_size=10)},
         "update_event_source_mapping",
@@ -228,6 +230,113 @@ async def test_a_table_of_another_region_is_refused(
     async with open_client("dynamodb", url, region="eu-west-1") as elsewhere:
         with pytest.raises(ConfigurationError, match="AWS_REGION: the table is in eu-west-1"):
             await deploy(clients._replace(dynamodb=elsewhere), unique, package)
+
+
+@on_moto
+async def test_what_runs_may_do_what_it_did_until_the_new_one_runs(
+    clients: DeploymentClients, unique: str, package: Path
+) -> None:
+    """With another strategy the policy is widened, the function changed, and the policy narrowed."""
+    await deploy(clients, unique, package)
+    other = settings(clients, unique, outbox_mark_strategy="delete")
+
+    changed = await deploy(clients, unique, package, settings=other)
+
+    methods = writes(changed)
+    assert methods == [
+        "put_role_policy",
+        "update_function_configuration",
+        "put_role_policy",
+        "update_event_source_mapping",
+    ]
+    wide, narrow = (json.loads(changed.calls[at].request["PolicyDocument"]) for at in (0, 2))
+    assert {"dynamodb:UpdateItem", "dynamodb:BatchWriteItem"} <= actions_of(wide)
+    fresh = await deploy(
+        clients,
+        f"{unique}-2",
+        package,
+        settings=settings(clients, f"{unique}-2", outbox_mark_strategy="delete"),
+    )
+    (created,) = [call for call in fresh.calls if call.method == "put_role_policy"]
+    assert narrow == json.loads(created.request["PolicyDocument"].replace(f"{unique}-2", unique))
+    assert writes(await deploy(clients, unique, package, settings=other)) == []
+
+
+def actions_of(policy: dict[str, Any]) -> set[str]:
+    return {action for statement in policy["Statement"] for action in statement["Action"]}
+
+
+@on_moto
+async def test_a_second_relay_of_a_table_is_refused(
+    clients: DeploymentClients, unique: str, package: Path
+) -> None:
+    """It would send everything twice."""
+    await deploy(clients, unique, package)
+    killer = Killer(0, "before")
+
+    with pytest.raises(ConfigurationError, match=f"is relayed by {unique}-relay already"):
+        await deploy(killer.around(clients), unique, package, function_name=f"{unique}-second")
+
+    assert killer.writes == []
+
+
+@on_moto
+async def test_a_sweeper_that_is_there_is_brought_up_to_date_without_being_asked_for(
+    clients: DeploymentClients, unique: str, package: Path, tmp_path: Path
+) -> None:
+    """It runs the package and the settings of the relay."""
+    async with open_client("scheduler", clients.functions.meta.endpoint_url) as scheduler:
+        await deploy(clients, unique, package, scheduler_client=scheduler)
+
+    updated = await deploy(clients, unique, write_package(tmp_path / "other.zip", "2"))
+
+    assert [(call.method, call.subject) for call in updated.calls] == [
+        ("update_function_code", f"{unique}-relay"),
+        ("update_function_code", f"{unique}-sweeper"),
+    ]
+    assert updated.sweeper_arn is not None
+
+
+@on_moto
+async def test_the_sweeper_of_another_relay_stays(
+    clients: DeploymentClients, unique: str, package: Path
+) -> None:
+    async with open_client("scheduler", clients.functions.meta.endpoint_url) as scheduler:
+        await deploy(clients, unique, package, scheduler_client=scheduler)
+
+        taken = await destroy_dynamodb_streams_outbox(
+            clients.functions,
+            clients.iam,
+            table_name=unique,
+            scheduler_client=scheduler,
+            function_name=f"{unique}-nothing",
+        )
+
+    assert taken == ()
+
+
+@on_moto
+async def test_somebody_elses_function_of_the_sweepers_name_is_in_nobodys_way(
+    clients: DeploymentClients, unique: str, package: Path
+) -> None:
+    """Unless a sweeper is wanted: then it is refused, before anything is made."""
+    role = await clients.iam.create_role(
+        RoleName=f"{unique}-theirs", AssumeRolePolicyDocument=json.dumps(trust_policy())
+    )
+    await clients.functions.create_function(
+        FunctionName=f"{unique}-sweeper",
+        Role=role["Role"]["Arn"],
+        Runtime="python3.13",
+        Handler="theirs.handler",
+        Code={"ZipFile": b"theirs"},
+    )
+    async with open_client("scheduler", clients.functions.meta.endpoint_url) as scheduler:
+        killer = Killer(0, "before")
+        with pytest.raises(ConfigurationError, match="is not an outbox's"):
+            await deploy(killer.around(clients), unique, package, scheduler_client=scheduler)
+
+    assert killer.writes == []
+    assert writes(await deploy(clients, unique, package)) == ALL_WRITES
 
 
 @on_moto
@@ -456,8 +565,10 @@ async def test_what_belongs_to_somebody_else_is_left_alone(
             Code={"ZipFile": b"theirs"},
         )
 
+    killer = Killer(0, "before")
     with pytest.raises(ConfigurationError, match=f"function_name: a {what} .* is not an outbox's"):
-        await deploy(clients, unique, package)
+        await deploy(killer.around(clients), unique, package)
+    assert killer.writes == []
     with pytest.raises(ConfigurationError, match=f"a {what} "):
         await destroy_dynamodb_streams_outbox(clients.functions, clients.iam, table_name=unique)
 

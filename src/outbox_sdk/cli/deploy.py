@@ -47,6 +47,9 @@ __all__ = ["deploy", "destroy"]
 _FunctionOption = Annotated[
     str | None, typer.Option("--function-name", help="What the function is called; else <table>-relay.")
 ]
+_SweeperOption = Annotated[
+    str | None, typer.Option("--sweeper-name", help="What the sweeper is called; else <table>-sweeper.")
+]
 _DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Only read, and print the calls that would change something.")
 ]
@@ -72,20 +75,29 @@ def deploy(
         str | None,
         typer.Option("--table-design", help="ordered or message_keyed; else OUTBOX_TABLE_DESIGN."),
     ] = None,
+    ttl_days: Annotated[
+        int | None,
+        typer.Option(min=0, help="Keep dispatched items so long, 0 is for ever; else 7 if ordered."),
+    ] = None,
     create_table: Annotated[
         bool, typer.Option("--create-table", help="Create the table if it is not there.")
     ] = False,
     sweeper: Annotated[
         bool, typer.Option("--sweeper", help="Deploy the sweeper as well, on a schedule.")
     ] = False,
+    sweeper_name: _SweeperOption = None,
     sweep_every: Annotated[int, typer.Option(min=1, help="Minutes between two sweeps.")] = 60,
+    paused: Annotated[
+        bool, typer.Option("--paused", help="Leave the mapping switched off: nothing is relayed.")
+    ] = False,
     function_name: _FunctionOption = None,
     architecture: Annotated[
         str | None, typer.Option(help="arm64 or x86_64; else arm64, and this machine's at an endpoint.")
     ] = None,
     runtime: Annotated[
-        str, typer.Option(envvar="OUTBOX_RUNTIME", help="Lambda's name of the Python.")
-    ] = DEFAULT_RUNTIME,
+        str | None,
+        typer.Option(envvar="OUTBOX_RUNTIME", help=f"Lambda's name of the Python; else {DEFAULT_RUNTIME}."),
+    ] = None,
     memory_mb: Annotated[int, typer.Option("--memory", help="Of the function, in MB.")] = 512,
     timeout_seconds: Annotated[int, typer.Option("--timeout", help="Of the function, in seconds.")] = 60,
     batch_size: Annotated[int, typer.Option(help="Records a batch, at most.")] = 100,
@@ -127,7 +139,11 @@ def deploy(
             outbox_mark_strategy=mark_strategy,
             outbox_envelope=envelope,
             outbox_table_design=table_design,
+            outbox_dispatched_ttl_days=ttl_days or None,
         )
+        if ttl_days == 0:
+            # None, said: with nothing said, items of an ordered table are kept for a week.
+            settings = settings.model_copy(update={"outbox_dispatched_ttl_days": None})
         options: dict[str, Any] = {
             "create_table": create_table,
             "function_name": function_name,
@@ -147,13 +163,18 @@ def deploy(
             "kms_keys": tuple(kms_key or ()),
             "confine_attributes": confine_attributes,
             "allow_any_topic": allow_any_topic,
+            "sweeper_name": sweeper_name,
             "sweep_every_minutes": sweep_every,
+            "paused": paused,
             "dry_run": dry_run,
+            "on_call": _call_printer(dry_run=dry_run, as_json=as_json),
         }
         outbox = asyncio.run(_deploy(settings, profile=profile, sweeper=sweeper, options=options))
-    _show_calls(outbox.calls, dry_run=dry_run, as_json=as_json)
+    show = line_printer(as_json=as_json)
+    if not outbox.calls:
+        show(LogLine("nothing_to_change", {}))
     if not dry_run:
-        line_printer(as_json=as_json)(LogLine("relay_deployed", _names(outbox)))
+        show(LogLine("relay_deployed", _names(outbox)))
 
 
 def destroy(
@@ -163,6 +184,7 @@ def destroy(
     region: RegionOption = None,
     profile: ProfileOption = None,
     function_name: _FunctionOption = None,
+    sweeper_name: _SweeperOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: _DryRunOption = False,
     as_json: JsonOption = False,
@@ -175,10 +197,18 @@ def destroy(
         name = settings.dynamodb_outbox_table_name
         if not (yes or dry_run):
             typer.confirm(f"Take the relay of the table {name} away?", abort=True, err=True)
-        calls = asyncio.run(_destroy(settings, profile=profile, function_name=function_name, dry_run=dry_run))
-    _show_calls(calls, dry_run=dry_run, as_json=as_json)
-    if not dry_run:
-        line_printer(as_json=as_json)(LogLine("relay_destroyed", {"table": name}))
+        options = {
+            "function_name": function_name,
+            "sweeper_name": sweeper_name,
+            "dry_run": dry_run,
+            "on_call": _call_printer(dry_run=dry_run, as_json=as_json),
+        }
+        calls = asyncio.run(_destroy(settings, profile=profile, options=options))
+    show = line_printer(as_json=as_json)
+    if not calls:
+        show(LogLine("nothing_to_destroy", {"table": name}))
+    elif not dry_run:
+        show(LogLine("relay_destroyed", {"table": name}))
 
 
 async def _deploy(
@@ -197,17 +227,14 @@ async def _deploy(
             return await create_dynamodb_streams_outbox(*clients, settings=settings, **options)
 
 
-async def _destroy(
-    settings: Settings, *, profile: str | None, function_name: str | None, dry_run: bool
-) -> tuple[Call, ...]:
+async def _destroy(settings: Settings, *, profile: str | None, options: dict[str, Any]) -> tuple[Call, ...]:
     async with _open(settings, profile) as (_, open_service):
         return await destroy_dynamodb_streams_outbox(
             await open_service("lambda"),
             await open_service("iam"),
             table_name=settings.dynamodb_outbox_table_name,
             scheduler_client=await open_service("scheduler"),
-            function_name=function_name,
-            dry_run=dry_run,
+            **options,
         )
 
 
@@ -258,17 +285,20 @@ def _names(outbox: StreamsOutbox) -> dict[str, Any]:
     return {name: value for name, value in names.items() if name != "calls"}
 
 
-def _show_calls(calls: Collection[Call], *, dry_run: bool, as_json: bool) -> None:
+def _call_printer(*, dry_run: bool, as_json: bool) -> Callable[[Call], None]:
+    """Give what prints a call as it is made, so that what was done is known also where the next one fails."""
     show = line_printer(as_json=as_json)
-    for call in calls:
+
+    def print_call(call: Call) -> None:
         described = describe_call(call)
         if as_json:
             show(LogLine("would_call" if dry_run else "called", described))
-            continue
+            return
         did = "would call" if dry_run else "called"
-        sys.stdout.write(f"{did} {call.service}.{call.method}: {call.reason}\n")
+        sys.stdout.write(f"{did} {call.service}.{call.method} {call.subject}: {call.reason}\n")
         if dry_run:
             text = msgspec.json.format(msgspec.json.encode(described["request"]), indent=2).decode()
             sys.stdout.write(text + "\n")
-    if not calls:
-        show(LogLine("nothing_to_change", {}))
+        sys.stdout.flush()
+
+    return print_call

@@ -202,6 +202,10 @@ def encode_environment(configuration: RelayConfiguration) -> dict[str, str]:
 
     Region and account are left out: in Lambda they are the function's own.
 
+    Raises:
+        ConfigurationError: a value that a variable cannot say: an empty allow-list, which would allow every
+            topic, or a name with a comma.
+
     >>> encode_environment(RelayConfiguration(dynamodb_outbox_table_name="outbox", outbox_max_concurrency=8))
     {'DYNAMODB_OUTBOX_TABLE_NAME': 'outbox', 'OUTBOX_MAX_CONCURRENCY': '8'}
     """
@@ -222,6 +226,8 @@ def _encode(value: object) -> str:
             # The shortest text of a small or a large float has an exponent, which no rule takes.
             return f"{value:.9f}".rstrip("0").rstrip(".")
         case frozenset():
+            if not value:
+                raise ConfigurationError("OUTBOX_ALLOWED_TOPICS", "is empty: a relay could publish nothing")
             return ",".join(sorted(value))
         case TopicLimits():
             return ",".join(

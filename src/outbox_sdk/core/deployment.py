@@ -5,13 +5,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from outbox_sdk.core.configuration import VARIABLES, RelayConfiguration
+from outbox_sdk.core.configuration import VARIABLES, RelayConfiguration, encode_environment
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.event_source import EventSource
 from outbox_sdk.core.function import DEFAULT_RUNTIME, RUNTIMES, Architecture
 from outbox_sdk.core.identifiers import Region
 
 __all__ = [
+    "MAX_ENVIRONMENT_BYTES",
     "OWNER_TAG",
     "Call",
     "Code",
@@ -26,7 +27,11 @@ __all__ = [
 OWNER_TAG = "outbox-sdk:table"
 """The tag of roles and functions that were deployed for a table; what does not carry it is left alone."""
 
+MAX_ENVIRONMENT_BYTES = 4_096
+"""Lambda takes this much of names and values together."""
+
 _MAX_NAME = 64
+_OWN = frozenset(name for variable in VARIABLES for name in variable.names)
 
 Service = Literal["dynamodb", "iam", "lambda", "s3", "scheduler"]
 """A client by botocore's name of its service."""
@@ -42,6 +47,12 @@ class Call(msgspec.Struct, frozen=True):
     method: str
     request: Mapping[str, Any]
     reason: str
+
+    @property
+    def subject(self) -> str:
+        """What is made or changed, by the name that the arguments give it."""
+        names = ("FunctionName", "RoleName", "TableName", "Name", "Key", "UUID")
+        return next((str(self.request[name]) for name in names if name in self.request), "")
 
     def __repr__(self) -> str:
         """Leave out what a package is made of."""
@@ -69,11 +80,13 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """What a relay or a sweeper in Lambda is to be. ``source`` is the relay's alone.
 
-    ``environment`` are variables besides those that the configuration makes.
+    ``environment`` are variables besides those that the configuration makes. A ``paused`` relay has its
+    mapping switched off.
 
     Raises:
-        ConfigurationError: a name is too long for Lambda, a number out of Lambda's bounds, the runtime none
-            that packages are built for, or a variable one that the configuration makes.
+        ConfigurationError: a name or the environment is too long for Lambda, a number out of Lambda's bounds,
+            the runtime none that packages are built for, a key no ARN of a key, or a variable one that the
+            configuration makes.
     """
 
     configuration: RelayConfiguration
@@ -84,6 +97,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     memory_mb: int = 512
     timeout_seconds: int = 60
     source: EventSource = EventSource()
+    paused: bool = False
     environment: Mapping[str, str] = {}
     kms_keys: tuple[str, ...] = ()
     confine_attributes: bool = False
@@ -104,15 +118,34 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         if self.runtime not in RUNTIMES:
             raise ConfigurationError("runtime", f"{self.runtime!r} is not one of {', '.join(RUNTIMES)}")
 
-        for variable in VARIABLES:
-            for name in variable.names:
-                if name in self.environment:
-                    raise ConfigurationError(name, "is set by the settings, not by environment")
+        for key in self.kms_keys:
+            # Of an alias, IAM would allow nothing.
+            if ":kms:" not in key or ":key/" not in key:
+                raise ConfigurationError("kms_keys", f"{key!r} is not the ARN of a key (arn:…:kms:…:key/…)")
+        for name in self.environment:
+            if name in _OWN:
+                raise ConfigurationError(name, "is set by the settings, not by environment")
+            if name.startswith("OUTBOX_"):
+                raise ConfigurationError(name, "is no variable of the relay")
+        size = sum(len(name) + len(text.encode()) for name, text in self.variables().items())
+        if size > MAX_ENVIRONMENT_BYTES:
+            raise ConfigurationError(
+                "environment", f"has {size} bytes with the settings, and Lambda takes {MAX_ENVIRONMENT_BYTES}"
+            )
+
+    def variables(self) -> dict[str, str]:
+        """Give the function's environment."""
+        return {**self.environment, **encode_environment(self.configuration)}
 
     @property
     def table_name(self) -> str:
         """The outbox table."""
         return str(self.configuration.dynamodb_outbox_table_name)
+
+    @property
+    def description(self) -> str:
+        """What the function is, in as many characters as Lambda takes."""
+        return f"The outbox {self.role} of the table {self.table_name}"[:256]
 
 
 def role_name(function_name: str, region: Region | str) -> str:
@@ -135,9 +168,6 @@ def describe_call(call: Call) -> dict[str, Any]:
         "request": _printable(call.request),
         "reason": call.reason,
     }
-
-
-_OWN = frozenset(name for variable in VARIABLES for name in variable.names)
 
 
 def _printable(value: Any) -> Any:

@@ -7,112 +7,20 @@ calls in their order; where all fits there are none.
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import unquote
 
-import msgspec
-
-from outbox_sdk.core.configuration import encode_environment
 from outbox_sdk.core.deployment import OWNER_TAG, Call, Code, Deployment, check_owner, role_name
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.event_source import mapping_settings
 from outbox_sdk.core.function import HANDLERS
-from outbox_sdk.core.permissions import Grants, Place, invoke_policy, policy_document, trust_policy
+from outbox_sdk.core.permissions import Place
+from outbox_sdk.core.roles import POLICY_NAME
 
 __all__ = [
-    "POLICY_NAME",
-    "RoleDesign",
-    "function_role",
     "plan_function",
     "plan_mapping",
     "plan_removal",
-    "plan_role",
     "plan_schedule",
-    "schedule_role",
 ]
-
-POLICY_NAME = "outbox"
-"""The name of the role's inline policy."""
-
-
-class RoleDesign(msgspec.Struct, frozen=True, kw_only=True):
-    """A role with its inline policy."""
-
-    name: str
-    description: str
-    trust: Mapping[str, Any]
-    policy: Mapping[str, Any]
-
-
-def function_role(deployment: Deployment, place: Place) -> RoleDesign:
-    """Say what the role of a function is to be.
-
-    Raises:
-        ConfigurationError: the function could reach any topic, and that was not asked for; its name is too
-            long for a role's; or the mapping's destination is none.
-    """
-    relays = deployment.role == "relay"
-    grants = Grants(
-        function_name=deployment.function_name,
-        on_failure=deployment.source.on_failure if relays else None,
-        kms_keys=deployment.kms_keys,
-        confine_attributes=deployment.confine_attributes,
-        allow_any_topic=deployment.allow_any_topic,
-    )
-    return RoleDesign(
-        name=role_name(deployment.function_name, place.region),
-        description=f"The outbox {deployment.role} of the table {deployment.table_name}",
-        trust=trust_policy(),
-        policy=policy_document(deployment.role, deployment.configuration, place, grants),
-    )
-
-
-def schedule_role(deployment: Deployment, place: Place) -> RoleDesign:
-    """Say what the role of a sweeper's schedule is to be: it invokes that function and does nothing else."""
-    return RoleDesign(
-        name=role_name(f"{deployment.function_name}-schedule", place.region),
-        description=f"The schedule of the outbox {deployment.role} of the table {deployment.table_name}",
-        trust=trust_policy("scheduler.amazonaws.com", account_id=place.account_id),
-        policy=invoke_policy(place, deployment.function_name),
-    )
-
-
-def plan_role(
-    found: Mapping[str, Any] | None,
-    found_policy: Mapping[str, Any] | None,
-    wanted: RoleDesign,
-    table_name: str,
-) -> tuple[Call, ...]:
-    """Compare a role (``GetRole``'s ``Role``, and the answer of ``GetRolePolicy``) with what is wanted.
-
-    Raises:
-        ConfigurationError: a role of this name is somebody else's.
-    """
-    calls = []
-    name, trust = wanted.name, json.dumps(wanted.trust)
-    if found is None:
-        tags = [{"Key": OWNER_TAG, "Value": table_name}]
-        request = {
-            "RoleName": name,
-            "AssumeRolePolicyDocument": trust,
-            "Description": wanted.description,
-            "Tags": tags,
-        }
-        calls.append(Call("iam", "create_role", request, "the role is missing"))
-    else:
-        check_owner("role", name, {tag["Key"]: tag["Value"] for tag in found.get("Tags") or ()}, table_name)
-        if _document(found.get("AssumeRolePolicyDocument")) != wanted.trust:
-            request = {"RoleName": name, "PolicyDocument": trust}
-            reason = "who may take the role on differs"
-            calls.append(Call("iam", "update_assume_role_policy", request, reason))
-    if found_policy is None or _document(found_policy.get("PolicyDocument")) != wanted.policy:
-        request = {
-            "RoleName": name,
-            "PolicyName": POLICY_NAME,
-            "PolicyDocument": json.dumps(wanted.policy),
-        }
-        reason = "the role's policy is missing" if found_policy is None else "the role's policy differs"
-        calls.append(Call("iam", "put_role_policy", request, reason))
-    return tuple(calls)
 
 
 def plan_function(
@@ -131,7 +39,7 @@ def plan_function(
             **wanted,
             "Architectures": architectures,
             "Code": code.location(),
-            "Description": f"The outbox {deployment.role} of the table {deployment.table_name}",
+            "Description": deployment.description,
             "Tags": {OWNER_TAG: deployment.table_name},
         }
         return (Call("lambda", "create_function", request, "the function is missing"),)
@@ -156,9 +64,7 @@ def _function_settings(deployment: Deployment, place: Place) -> dict[str, Any]:
         "Runtime": deployment.runtime,
         "MemorySize": deployment.memory_mb,
         "Timeout": deployment.timeout_seconds,
-        "Environment": {
-            "Variables": {**deployment.environment, **encode_environment(deployment.configuration)}
-        },
+        "Environment": {"Variables": deployment.variables()},
     }
 
 
@@ -181,6 +87,7 @@ def plan_mapping(
             "FunctionName": deployment.function_name,
             # Where a mapping begins late, messages that were written before are lost to it.
             "StartingPosition": "TRIM_HORIZON",
+            "Enabled": not deployment.paused,
             **wanted,
         }
         return (Call("lambda", "create_event_source_mapping", request, "the mapping is missing"),)
@@ -192,11 +99,13 @@ def plan_mapping(
     destination = (found.get("DestinationConfig") or {}).get("OnFailure") or {}
     if deployment.source.on_failure is None and destination.get("Destination"):
         changes["DestinationConfig"] = {"OnFailure": {"Destination": ""}}
-    if not changes and found.get("State") not in ("Disabled", "Disabling"):
+    is_off = found.get("State") in ("Disabled", "Disabling")
+    if not changes and is_off == deployment.paused:
         return ()
-    reason = f"the mapping differs in {', '.join(changes)}" if changes else "the mapping is switched off"
-    request = {"UUID": found["UUID"], "Enabled": True, **changes}
-    return (Call("lambda", "update_event_source_mapping", request, reason),)
+    switched = "on" if deployment.paused else "off"
+    differs = f"differs in {', '.join(changes)}" if changes else f"is switched {switched}"
+    request = {"UUID": found["UUID"], "Enabled": not deployment.paused, **changes}
+    return (Call("lambda", "update_event_source_mapping", request, f"the mapping {differs}"),)
 
 
 _NEEDED = ("FilterCriteria", "FunctionResponseTypes")
@@ -264,11 +173,6 @@ def plan_removal(
             calls.append(Call("iam", "delete_role_policy", request, gone))
         calls.append(Call("iam", "delete_role", {"RoleName": name}, gone))
     return tuple(calls)
-
-
-def _document(found: Any) -> Any:
-    """Read a policy as a client gives it: parsed, or as text in which signs may be escaped."""
-    return json.loads(unquote(found)) if isinstance(found, str) else found
 
 
 def _comparable(value: Any) -> Any:

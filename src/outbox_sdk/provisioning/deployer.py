@@ -7,23 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from outbox_sdk.core.deployment import Call, Code, Deployment
+from outbox_sdk.core.deployment import Call, Code, Deployment, check_owner
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AccountId, Partition, Region
 from outbox_sdk.core.permissions import Place
-from outbox_sdk.core.rollout import (
-    RoleDesign,
-    function_role,
-    plan_function,
-    plan_mapping,
-    plan_role,
-    plan_schedule,
-    schedule_role,
-)
+from outbox_sdk.core.roles import RoleDesign, function_role, plan_narrowing, plan_role, schedule_role
+from outbox_sdk.core.rollout import plan_function, plan_mapping, plan_schedule
 from outbox_sdk.provisioning.execution import Execution
 from outbox_sdk.provisioning.found import (
     find_function,
     find_mapping,
+    find_other_relay,
     find_role,
     find_role_policy,
     find_schedule,
@@ -54,6 +48,38 @@ class Deployer:
     deployment: Deployment
     execution: Execution
 
+    async def check_names(self, *roles: str) -> bool:
+        """See that what has the names of function and roles is this table's; tell if the function is there.
+
+        Raises:
+            ConfigurationError: one of them is somebody else's.
+        """
+        name, table_name = self.deployment.function_name, self.deployment.table_name
+        function = await find_function(self.functions, name)
+        if function is not None:
+            check_owner("function", name, function.get("Tags") or {}, table_name)
+        for role in roles:
+            found = await find_role(self.iam, role)
+            if found is not None:
+                tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags") or ()}
+                check_owner("role", role, tags, table_name)
+        return function is not None
+
+    async def refuse_second_relay(self, stream_arn: str) -> None:
+        """See that no other function relays the table.
+
+        Raises:
+            ConfigurationError: one does, and everything would be sent twice.
+        """
+        name, table_name = self.deployment.function_name, self.deployment.table_name
+        other = await find_other_relay(self.functions, name, stream_arn, table_name)
+        if other is not None:
+            raise ConfigurationError(
+                "function_name",
+                f"the table {table_name} is relayed by {other} already, and two would send everything twice; "
+                "destroy that one first",
+            )
+
     async def ensure_table(self, *, create: bool) -> tuple[Place, str | None]:
         """Have the table; give where it is, and its stream, which a dry run may not know."""
         table_name, design = self.deployment.table_name, self.deployment.configuration.outbox_table_design
@@ -83,24 +109,29 @@ class Deployer:
             partition=Partition(meta.partition), region=Region(meta.region_name), account_id=account_id
         )
 
-    async def ensure_function_role(self, place: Place) -> None:
-        """Have the function's role and its policy."""
-        await self._ensure_role(function_role(self.deployment, place))
+    async def ensure_function(self, place: Place, package: Path, *, bucket: str | None) -> None:
+        """Have the function with its role; the policy is narrowed when the function has followed."""
+        found_policy = await self._ensure_role(function_role(self.deployment, place))
+        await self._ensure_function(place, package, bucket=bucket)
+        await self.execution.run(*plan_narrowing(found_policy, function_role(self.deployment, place)))
 
     async def ensure_schedule(
         self, scheduler: "EventBridgeSchedulerClient", place: Place, *, minutes: int
     ) -> None:
         """Have the schedule that invokes the function, and its role."""
-        await self._ensure_role(schedule_role(self.deployment, place))
+        wanted = schedule_role(self.deployment, place)
+        found_policy = await self._ensure_role(wanted)
+        await self.execution.run(*plan_narrowing(found_policy, wanted))
         found = await find_schedule(scheduler, self.deployment.function_name)
         await self.execution.run(*plan_schedule(found, self.deployment, place, minutes=minutes))
 
-    async def _ensure_role(self, wanted: RoleDesign) -> None:
+    async def _ensure_role(self, wanted: RoleDesign) -> dict[str, Any] | None:
         role = await find_role(self.iam, wanted.name)
         policy = None if role is None else await find_role_policy(self.iam, wanted.name)
         await self.execution.run(*plan_role(role, policy, wanted, self.deployment.table_name))
+        return policy
 
-    async def ensure_function(self, place: Place, package: Path, *, bucket: str | None) -> None:
+    async def _ensure_function(self, place: Place, package: Path, *, bucket: str | None) -> None:
         """Have the function, with the package and the settings wanted, and wait until it runs with them."""
         name, waits = self.deployment.function_name, not self.execution.dry_run
         content = await asyncio.to_thread(package.read_bytes)
@@ -136,7 +167,8 @@ class Deployer:
         await self.execution.run(*plan_mapping(found, self.deployment, stream_arn or "<of the new table>"))
         if self.execution.dry_run or stream_arn is None:
             return None if found is None else str(found["UUID"])
-        return await wait_for_mapping(self.functions, name, stream_arn)
+        state = "Disabled" if self.deployment.paused else "Enabled"
+        return await wait_for_mapping(self.functions, name, stream_arn, state=state)
 
 
 def _code(content: bytes, bucket: str | None) -> Code:

@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,11 +33,19 @@ _NOT_YET = (
 class Execution:
     """Makes calls with the clients given, in order; ``calls`` are those made.
 
-    With ``dry_run`` nothing is called, and ``calls`` are those that would have been made.
+    With ``dry_run`` nothing is called, and ``calls`` are those that would have been made. ``on_call`` is
+    told of each when it is made.
     """
 
-    def __init__(self, clients: Mapping[str, Any], *, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        clients: Mapping[str, Any],
+        *,
+        dry_run: bool = False,
+        on_call: Callable[[Call], None] | None = None,
+    ) -> None:
         self.dry_run: bool = dry_run
+        self._on_call = on_call
         self.calls: list[Call] = []
         self._clients = clients
 
@@ -47,6 +55,8 @@ class Execution:
             if not self.dry_run:
                 await self._make(call)
             self.calls.append(call)
+            if self._on_call is not None:
+                self._on_call(call)
 
     async def _make(self, call: Call) -> None:
         client = self._clients[call.service]

@@ -3,8 +3,9 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from outbox_sdk.core.deployment import OWNER_TAG
 from outbox_sdk.core.errors import OutboxError
-from outbox_sdk.core.rollout import POLICY_NAME
+from outbox_sdk.core.roles import POLICY_NAME
 
 if TYPE_CHECKING:
     from types_aiobotocore_iam import IAMClient
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "find_function",
     "find_mapping",
+    "find_other_relay",
     "find_role",
     "find_role_policy",
     "find_schedule",
@@ -95,19 +97,42 @@ async def wait_for_function(client: "LambdaClient", name: str) -> None:
         await waiter.wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": _WAIT_SECONDS})
 
 
-async def wait_for_mapping(client: "LambdaClient", function_name: str, stream_arn: str) -> str:
-    """Wait until the mapping reads, and give its id; botocore has no waiter for it.
+async def wait_for_mapping(
+    client: "LambdaClient", function_name: str, stream_arn: str, *, state: str = "Enabled"
+) -> str:
+    """Wait until the mapping reads, or reads no more, and give its id; botocore has no waiter for it.
 
     Raises:
-        OutboxError: it is not enabled after five minutes.
+        OutboxError: it is not in that state after five minutes.
     """
     for _ in range(_WAIT_SECONDS):
         found = await find_mapping(client, function_name, stream_arn)
         # Some local stacks leave the state out.
-        if found is not None and found.get("State", "Enabled") == "Enabled":
+        if found is not None and found.get("State", state) == state:
             return str(found["UUID"])
         await asyncio.sleep(1.0)
-    raise OutboxError(f"the event source mapping of {function_name} is not enabled after {_WAIT_SECONDS} s")
+    raise OutboxError(
+        f"the event source mapping of {function_name} is not {state.lower()} after {_WAIT_SECONDS} s"
+    )
+
+
+async def find_other_relay(
+    client: "LambdaClient", function_name: str, stream_arn: str, table_name: str
+) -> str | None:
+    """Give the name of another function that was deployed as this table's relay, if there is one."""
+    pages = client.get_paginator("list_event_source_mappings").paginate(EventSourceArn=stream_arn)
+    arns = {
+        mapping["FunctionArn"]
+        async for page in pages
+        for mapping in page["EventSourceMappings"]
+        if mapping.get("State") != "Deleting"
+    }
+    for name in sorted(arn.split(":function:")[1].split(":")[0] for arn in arns):
+        if name != function_name:
+            found = await find_function(client, name)
+            if found is not None and (found.get("Tags") or {}).get(OWNER_TAG) == table_name:
+                return name
+    return None
 
 
 async def list_mappings(client: "LambdaClient", function_name: str, table_name: str) -> list[dict[str, Any]]:

@@ -1,26 +1,32 @@
 """The relay in Lambda behind a table's stream: deployed, brought up to date, and taken away again."""
 
 import asyncio
-import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from outbox_sdk.core.configuration import RelayConfiguration
-from outbox_sdk.core.deployment import Call, Deployment, FunctionRole, role_name
+from outbox_sdk.core.deployment import Call, Deployment
+from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.event_source import EventSource
-from outbox_sdk.core.function import DEFAULT_RUNTIME, Architecture
+from outbox_sdk.core.function import Architecture
 from outbox_sdk.core.identifiers import AccountId, Partition, Region
 from outbox_sdk.core.mark import MarkStrategy
 from outbox_sdk.core.permissions import Place
-from outbox_sdk.core.rollout import function_role, schedule_role
-from outbox_sdk.core.table import INDEXED_TTL_DAYS
-from outbox_sdk.packaging import find_package
+from outbox_sdk.core.roles import function_role, schedule_role
+from outbox_sdk.provisioning.defaults import (
+    adapt_settings,
+    default_architecture,
+    default_name,
+    default_runtime,
+    find_fitting_package,
+    sweeper_of,
+)
 from outbox_sdk.provisioning.deployer import Deployer
 from outbox_sdk.provisioning.execution import Execution
+from outbox_sdk.provisioning.found import find_function
 from outbox_sdk.provisioning.removal import remove_relay, remove_sweeper
 
 if TYPE_CHECKING:
@@ -33,14 +39,6 @@ if TYPE_CHECKING:
     from outbox_sdk.shell.settings import Settings
 
 __all__ = ["StreamsOutbox", "create_dynamodb_streams_outbox", "destroy_dynamodb_streams_outbox"]
-
-_LOCAL_DEFAULTS: dict[str, Any] = {
-    # PartiQL updates make no stream record on MiniStack and fail on Moto.
-    "outbox_mark_strategy": "single",
-    # Moto invokes a function again from within its own writes: it has to look before it publishes.
-    "outbox_recheck_after_seconds": 0.0,
-}
-_SWEEPER_TIMEOUT_SECONDS = 300
 
 _SOME_ACCOUNT = AccountId("000000000000")
 
@@ -75,9 +73,10 @@ async def create_dynamodb_streams_outbox(
     create_table: bool = False,
     function_name: str | None = None,
     architecture: Architecture | None = None,
-    runtime: str = DEFAULT_RUNTIME,
+    runtime: str | None = None,
     memory_mb: int = 512,
     timeout_seconds: int = 60,
+    sweeper_name: str | None = None,
     sweep_every_minutes: int = 60,
     source: EventSource = EventSource(),  # noqa: B008 - a frozen value
     environment: Mapping[str, str] | None = None,
@@ -86,7 +85,9 @@ async def create_dynamodb_streams_outbox(
     kms_keys: tuple[str, ...] = (),
     confine_attributes: bool = False,
     allow_any_topic: bool = False,
+    paused: bool = False,
     dry_run: bool = False,
+    on_call: Callable[[Call], None] | None = None,
 ) -> StreamsOutbox:
     """Deploy the relay of a table: role, function and event source mapping; wait until all of it is active.
 
@@ -119,12 +120,14 @@ async def create_dynamodb_streams_outbox(
         PackageError: the package is neither there nor can be built.
         botocore.exceptions.ClientError: AWS refuses a call.
     """
-    configuration = _adapt(settings)
+    configuration = adapt_settings(settings)
     table_name = str(configuration.dynamodb_outbox_table_name)
+    if runtime is None:
+        runtime = await asyncio.to_thread(default_runtime, configuration)
     deployment = Deployment(
         configuration=configuration,
-        function_name=function_name or _default_name(table_name, "relay"),
-        architecture=architecture or _default_architecture(configuration),
+        function_name=function_name or default_name(table_name, "relay"),
+        architecture=architecture or default_architecture(configuration),
         runtime=runtime,
         memory_mb=memory_mb,
         timeout_seconds=timeout_seconds,
@@ -133,6 +136,7 @@ async def create_dynamodb_streams_outbox(
         kms_keys=kms_keys,
         confine_attributes=confine_attributes,
         allow_any_topic=allow_any_topic,
+        paused=paused,
     )
     # What is wrong is said before anything is made. How long names may be depends on the Region's; all
     # accounts are equally long.
@@ -140,31 +144,30 @@ async def create_dynamodb_streams_outbox(
     somewhere = Place(
         partition=Partition(meta.partition), region=Region(meta.region_name), account_id=_SOME_ACCOUNT
     )
-    function_role(deployment, somewhere)
-    if scheduler_client is not None:
-        function_role(_sweeper_of(deployment), somewhere)
-        schedule_role(_sweeper_of(deployment), somewhere)
-    if package is None:
-        package = await asyncio.to_thread(find_package, deployment.architecture, runtime=runtime)
+    role = function_role(deployment, somewhere).name
+    package = await asyncio.to_thread(find_fitting_package, package, deployment)
     clients = {"lambda": lambda_client, "iam": iam_client, "dynamodb": dynamodb_client, "s3": s3_client}
-    execution = Execution({**clients, "scheduler": scheduler_client}, dry_run=dry_run)
-    deployer = Deployer(lambda_client, iam_client, dynamodb_client, s3_client, deployment, execution)
-    place, stream_arn = await deployer.ensure_table(create=create_table)
-    await deployer.ensure_function_role(place)
-    await deployer.ensure_function(place, package, bucket=code_bucket)
-    mapping_id = await deployer.ensure_mapping(stream_arn)
+    execution = Execution({**clients, "scheduler": scheduler_client}, dry_run=dry_run, on_call=on_call)
+    relay = Deployer(lambda_client, iam_client, dynamodb_client, s3_client, deployment, execution)
+    await relay.check_names(role)
+    wanted = scheduler_client is not None
+    sweeper = await _choose_sweeper(relay, sweeper_name, somewhere, wanted=wanted)
+    place, stream_arn = await relay.ensure_table(create=create_table)
+    if stream_arn is not None:
+        await relay.refuse_second_relay(stream_arn)
+    await relay.ensure_function(place, package, bucket=code_bucket)
+    mapping_id = await relay.ensure_mapping(stream_arn)
     sweeper_arn = None
-    if scheduler_client is not None:
-        sweeper = replace(deployer, deployment=_sweeper_of(deployment))
-        await sweeper.ensure_function_role(place)
+    if sweeper is not None:
         await sweeper.ensure_function(place, package, bucket=code_bucket)
-        await sweeper.ensure_schedule(scheduler_client, place, minutes=sweep_every_minutes)
         sweeper_arn = place.arn("lambda", f"function:{sweeper.deployment.function_name}")
+        if scheduler_client is not None:
+            await sweeper.ensure_schedule(scheduler_client, place, minutes=sweep_every_minutes)
     return StreamsOutbox(
         table_name=table_name,
         table_arn=place.arn("dynamodb", f"table/{table_name}"),
         stream_arn=stream_arn,
-        role_arn=place.role_arn(role_name(deployment.function_name, place.region)),
+        role_arn=place.role_arn(role),
         function_name=deployment.function_name,
         function_arn=place.arn("lambda", f"function:{deployment.function_name}"),
         mapping_id=mapping_id,
@@ -181,7 +184,9 @@ async def destroy_dynamodb_streams_outbox(
     table_name: str,
     scheduler_client: "EventBridgeSchedulerClient | None" = None,
     function_name: str | None = None,
+    sweeper_name: str | None = None,
     dry_run: bool = False,
+    on_call: Callable[[Call], None] | None = None,
 ) -> tuple[Call, ...]:
     """Take the relay of a table away: mapping, function and role; give the calls that it took.
 
@@ -193,11 +198,14 @@ async def destroy_dynamodb_streams_outbox(
         botocore.exceptions.ClientError: AWS refuses a call.
     """
     clients = {"lambda": lambda_client, "iam": iam_client, "scheduler": scheduler_client}
-    execution = Execution(clients, dry_run=dry_run)
-    name = function_name or _default_name(table_name, "relay")
+    execution = Execution(clients, dry_run=dry_run, on_call=on_call)
+    name = function_name or default_name(table_name, "relay")
     await remove_relay(lambda_client, iam_client, table_name=table_name, name=name, execution=execution)
-    if scheduler_client is not None:
-        name = _default_name(table_name, "sweeper")
+    # The sweeper is the table's: it stays as long as a relay does.
+    usual = default_name(table_name, "relay")
+    stays = name != usual and await find_function(lambda_client, usual) is not None
+    if scheduler_client is not None and not stays:
+        name = sweeper_name or default_name(table_name, "sweeper")
         await remove_sweeper(
             lambda_client,
             iam_client,
@@ -209,33 +217,21 @@ async def destroy_dynamodb_streams_outbox(
     return tuple(execution.calls)
 
 
-def _sweeper_of(relay: Deployment) -> Deployment:
-    return msgspec.structs.replace(
-        relay,
-        role="sweeper",
-        function_name=_default_name(relay.table_name, "sweeper"),
-        timeout_seconds=max(relay.timeout_seconds, _SWEEPER_TIMEOUT_SECONDS),
-    )
+async def _choose_sweeper(
+    relay: Deployer, name: str | None, place: Place, *, wanted: bool
+) -> Deployer | None:
+    """Give the table's sweeper, if one is wanted or there: what is there is brought up to date as well.
 
-
-def _adapt(settings: "Settings") -> RelayConfiguration:
-    """Give the configuration, with what a deployment does otherwise where the settings do not say."""
-    configuration = settings.to_configuration()
-    changes: dict[str, Any] = {}
-    if configuration.outbox_table_design.sequence_index is not None:
-        changes["outbox_dispatched_ttl_days"] = INDEXED_TTL_DAYS
-    if configuration.aws_endpoint_url is not None:
-        changes |= _LOCAL_DEFAULTS
-    said = settings.model_fields_set
-    return msgspec.structs.replace(
-        configuration, **{field: value for field, value in changes.items() if field not in said}
-    )
-
-
-def _default_name(table_name: str, role: FunctionRole) -> str:
-    return f"{table_name.replace('.', '-')}-{role}"
-
-
-def _default_architecture(configuration: RelayConfiguration) -> Architecture:
-    here: Architecture = "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
-    return "arm64" if configuration.aws_endpoint_url is None else here
+    Raises:
+        ConfigurationError: one is wanted, and its name is impossible or somebody else's.
+    """
+    try:
+        deployment = sweeper_of(relay.deployment, name)
+        roles = function_role(deployment, place).name, schedule_role(deployment, place).name
+        sweeper = replace(relay, deployment=deployment)
+        exists = await sweeper.check_names(*roles)
+    except ConfigurationError:
+        if wanted:
+            raise
+        return None
+    return sweeper if wanted or exists else None

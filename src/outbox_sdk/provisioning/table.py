@@ -56,6 +56,8 @@ async def find_table(client: "DynamoDBClient", table_name: str, design: TableDes
             "DYNAMODB_OUTBOX_TABLE_NAME", f"there is no table {table_name!r}; create it, or say create_table"
         ) from None
     differences = find_table_differences(design, table_name, description)
+    if "LatestStreamArn" not in description and not differences:
+        differences = ["its stream is not there yet; try again"]
     if differences:
         raise ConfigurationError(table_name, f"a table of this name exists, and {'; '.join(differences)}")
     return description
