@@ -78,6 +78,13 @@ WANTED: dict[str, tuple[str, ...]] = {
     ),
     'resource "aws_s3_bucket" "failures"': ("bucket = local.failures_bucket",),
     'resource "aws_s3_bucket_policy" "failures"': ("policy = local.bucket_policy",),
+    'variable "allowed_topics"': (
+        "validation { condition = var.allowed_topics == null ? true : length(var.allowed_topics) > 0",
+    ),
+    'variable "environment"': (
+        'for name in ["POWERTOOLS_LOG_LEVEL", "LOG_LEVEL", "AWS_LAMBDA_LOG_LEVEL"] :'
+        ' contains(["", "DEBUG", "INFO"], upper(lookup(var.environment, name, ""))) ])',
+    ),
     "locals": (
         "memory_size = { relay = var.relay_memory_size, sweeper = var.sweeper_memory_size }",
         "timeout = { relay = var.relay_timeout, sweeper = var.sweeper_timeout }",
