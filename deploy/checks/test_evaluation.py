@@ -47,6 +47,14 @@ output "evaluated" {
 
 def evaluate(folder: Path, place: Place, **variables: object) -> dict[str, Any]:
     """Evaluate sdk.tf where ``place`` is, in a folder that holds nothing that needs a provider."""
+    answer = apply(folder, place, **variables)
+    assert answer.returncode == 0, answer.stderr
+    state = json.loads((folder / "terraform.tfstate").read_text())
+    evaluated: dict[str, Any] = state["outputs"]["evaluated"]["value"]
+    return evaluated
+
+
+def apply(folder: Path, place: Place, **variables: object) -> subprocess.CompletedProcess[str]:
     for name in ("sdk.tf", "variables.tf", "outbox.json"):
         shutil.copy(MODULE / name, folder)
     values = {
@@ -59,14 +67,10 @@ def evaluate(folder: Path, place: Place, **variables: object) -> dict[str, Any]:
     (folder / "place.tf.json").write_text(json.dumps({"locals": values}))
     (folder / "outputs.tf").write_text(OUTPUTS)
     (folder / "terraform.tfvars.json").write_text(json.dumps({"package_file": "a.zip", **variables}))
-    answer = subprocess.run(
+    return subprocess.run(
         ["terraform", f"-chdir={folder}", "apply", "-auto-approve", "-input=false", "-no-color"],
         capture_output=True, text=True, check=False, env={**os.environ, "CHECKPOINT_DISABLE": "1"},
     )  # fmt: skip
-    assert answer.returncode == 0, answer.stderr
-    state = json.loads((folder / "terraform.tfstate").read_text())
-    evaluated: dict[str, Any] = state["outputs"]["evaluated"]["value"]
-    return evaluated
 
 
 @pytest.mark.parametrize(
@@ -116,7 +120,7 @@ def test_policies_and_environment_are_the_sdks(
     ("given", "bounded"),
     [
         ({}, False),
-        ({"allowed_topics": []}, False),
+        ({"allowed_topics": None}, False),
         ({"allowed_topics": ["orders"]}, True),
         ({"topic_prefix": "p-"}, True),
         ({"allow_any_topic": True}, True),
@@ -126,6 +130,31 @@ def test_a_relay_of_every_topic_is_asked_for_or_refused(
     tmp_path: Path, given: dict[str, object], bounded: bool
 ) -> None:
     assert evaluate(tmp_path, PLACE, **given)["bounded"] is bounded
+
+
+@pytest.mark.parametrize(
+    ("given", "refusal"),
+    [
+        ({"allowed_topics": [], "topic_prefix": "p-"}, "An allow-list that is empty"),
+        ({"environment": {"POWERTOOLS_LOG_LEVEL": "WARNING"}}, "The log's level is DEBUG or INFO"),
+        ({"environment": {"LOG_LEVEL": "error"}}, "The log's level is DEBUG or INFO"),
+        ({"environment": {"AWS_LAMBDA_LOG_LEVEL": "FATAL"}}, "The log's level is DEBUG or INFO"),
+    ],
+)
+def test_what_would_do_something_else_than_it_seems_is_refused(
+    tmp_path: Path, given: dict[str, object], refusal: str
+) -> None:
+    answer = apply(tmp_path, PLACE, **given)
+
+    assert answer.returncode == 1
+    assert refusal in " ".join(answer.stderr.replace("\u2502", " ").split())
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "info", ""])
+def test_a_level_that_writes_what_alarms_read_is_taken(tmp_path: Path, level: str) -> None:
+    evaluated = evaluate(tmp_path, PLACE, environment={"POWERTOOLS_LOG_LEVEL": level})
+
+    assert evaluated["environment"]["POWERTOOLS_LOG_LEVEL"] == level
 
 
 def test_zero_is_a_value_and_not_the_default(tmp_path: Path) -> None:

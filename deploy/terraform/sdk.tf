@@ -10,7 +10,7 @@ locals {
   runtime        = coalesce(var.runtime, local.sdk.function.runtime)
   namespace      = "Outbox/${var.name}"
 
-  # An allow-list that is empty is none.
+  # None is an empty one here; variables.tf refuses an empty one that is given.
   allowed_topics = var.allowed_topics == null ? [] : sort(tolist(var.allowed_topics))
   topics_bounded = var.topic_prefix != "" || length(local.allowed_topics) > 0 || var.allow_any_topic
 }

@@ -84,6 +84,12 @@ variable "allowed_topics" {
   description = "The topics that the relay may publish to, without the prefix; by default all under the prefix."
   type        = set(string)
   default     = null
+
+  validation {
+    # A choice, because `||` evaluates both sides before Terraform 1.12.
+    condition     = var.allowed_topics == null ? true : length(var.allowed_topics) > 0
+    error_message = "An allow-list that is empty would allow no topic, or all: name some, or leave it null for all under the prefix."
+  }
 }
 
 variable "allow_any_topic" {
@@ -105,9 +111,17 @@ variable "settings" {
 }
 
 variable "environment" {
-  description = "Further environment variables of both functions, such as `POWERTOOLS_LOG_LEVEL`."
+  description = "Further environment variables of both functions, such as `POWERTOOLS_LOG_LEVEL`, which is `DEBUG` or `INFO`."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition = alltrue([
+      for name in ["POWERTOOLS_LOG_LEVEL", "LOG_LEVEL", "AWS_LAMBDA_LOG_LEVEL"] :
+      contains(["", "DEBUG", "INFO"], upper(lookup(var.environment, name, "")))
+    ])
+    error_message = "The log's level is DEBUG or INFO: above that the lines are not written from which alarms are read."
+  }
 }
 
 variable "batch_size" {

@@ -16,7 +16,7 @@ from outbox_sdk.core.mark import MARK_STRATEGIES
 from outbox_sdk.core.table import TableDesign, parse_design
 from tests.support.cloudformation import broken_rules, load_template, resolve
 from tests.support.documents import ROOT
-from tests.support.sam import Deployment, find_differences
+from tests.support.sam import Deployment, find_differences, find_misled
 
 TEMPLATE = load_template(ROOT / "deploy" / "sam" / "template.yaml")
 KEYS = tuple(f"arn:aws:kms:eu-west-1:123456789012:key/{name}" for name in ("table", "topics", "bucket"))
@@ -92,6 +92,55 @@ def change_runtime(template: dict[str, Any]) -> None:
     template["Parameters"]["Runtime"]["Default"] = "python3.11"
 
 
+def lend_a_role(template: dict[str, Any]) -> None:
+    target = template["Resources"]["SweepTimer"]["Properties"]["Target"]
+    target["RoleArn"] = {"Fn::GetAtt": ["SweeperRole", "Arn"]}
+
+
+def stop_the_schedule(template: dict[str, Any]) -> None:
+    template["Resources"]["SweepTimer"]["Properties"]["State"] = "DISABLED"
+
+
+def swap_roles(template: dict[str, Any]) -> None:
+    template["Resources"]["RelayFunction"]["Properties"]["Role"] = {"Fn::GetAtt": ["SweeperRole", "Arn"]}
+
+
+def map_the_sweeper(template: dict[str, Any]) -> None:
+    template["Resources"]["RelayMapping"]["Properties"]["FunctionName"] = {"Ref": "SweeperFunction"}
+
+
+def delete_the_table(template: dict[str, Any]) -> None:
+    template["Resources"]["Table"]["DeletionPolicy"] = "Delete"
+
+
+def replace_the_table(template: dict[str, Any]) -> None:
+    del template["Resources"]["Table"]["UpdateReplacePolicy"]
+
+
+def delete_the_bucket(template: dict[str, Any]) -> None:
+    template["Resources"]["FailuresBucket"]["DeletionPolicy"] = "Delete"
+
+
+def replace_the_bucket(template: dict[str, Any]) -> None:
+    template["Resources"]["FailuresBucket"]["UpdateReplacePolicy"] = "Delete"
+
+
+def unprotect_the_table(template: dict[str, Any]) -> None:
+    template["Parameters"]["DeletionProtection"]["Default"] = "false"
+
+
+def forget_recovery(template: dict[str, Any]) -> None:
+    del template["Resources"]["Table"]["Properties"]["PointInTimeRecoverySpecification"]
+
+
+def shrink_the_relay(template: dict[str, Any]) -> None:
+    template["Parameters"]["RelayMemorySize"]["Default"] = 128
+
+
+def hurry_the_sweeper(template: dict[str, Any]) -> None:
+    template["Parameters"]["SweeperTimeout"]["Default"] = 60
+
+
 CHANGES: dict[Change, str] = {
     rename_key: "KeySchema",
     rename_ttl: "TimeToLiveSpecification",
@@ -106,6 +155,18 @@ CHANGES: dict[Change, str] = {
     raise_threshold: "alarm Parked",
     misread_log: "Parked",
     change_runtime: "runtime",
+    lend_a_role: "schedule's target",
+    stop_the_schedule: "schedule's state",
+    swap_roles: "relay's role",
+    map_the_sweeper: "FunctionName",
+    delete_the_table: "Table's DeletionPolicy",
+    replace_the_table: "Table's UpdateReplacePolicy",
+    delete_the_bucket: "FailuresBucket's DeletionPolicy",
+    replace_the_bucket: "FailuresBucket's UpdateReplacePolicy",
+    unprotect_the_table: "DeletionProtection",
+    forget_recovery: "PointInTimeRecoverySpecification",
+    shrink_the_relay: "RelayMemorySize",
+    hurry_the_sweeper: "SweeperTimeout",
 }
 
 
@@ -117,6 +178,38 @@ def test_a_template_that_says_something_else_is_found(change: Change) -> None:
     differences = find_differences(template, Deployment())
 
     assert any(each.startswith(f"{CHANGES[change]}: ") for each in differences), differences
+
+
+def test_each_parameter_leads_where_its_name_says() -> None:
+    assert find_misled(TEMPLATE) == []
+
+
+def feed_the_limit(template: dict[str, Any]) -> None:
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    variables["OUTBOX_SWEEP_LIMIT"] = {"Ref": "MaxConcurrency"}
+
+
+def feed_the_timeout(template: dict[str, Any]) -> None:
+    template["Resources"]["SweeperFunction"]["Properties"]["Timeout"] = {"Ref": "RelayTimeout"}
+
+
+def fix_the_batch(template: dict[str, Any]) -> None:
+    template["Resources"]["RelayMapping"]["Properties"]["BatchSize"] = 100
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (feed_the_limit, "OUTBOX_SWEEP_LIMIT"),
+        (feed_the_timeout, "SweeperFunction.Timeout"),
+        (fix_the_batch, "RelayMapping.BatchSize"),
+    ],
+)
+def test_what_is_fed_from_another_parameter_is_found(change: Change, where: str) -> None:
+    template = copy.deepcopy(TEMPLATE)
+    change(template)
+
+    assert [each.partition(": ")[0] for each in find_misled(template)] == [where]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Compares the SAM template with the SDK's own data: what differs, one sentence each."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from deploy.generate import (
     bucket_policy,
 )
 from deploy.monitoring import alarms, dashboard, log_metrics
+from outbox_sdk.core import deployment as defaults
 from outbox_sdk.core.configuration import VARIABLES, RelayConfiguration, parse_environment
 from outbox_sdk.core.event_source import EventSource, mapping_settings
 from outbox_sdk.core.function import ARCHITECTURES, DEFAULT_RUNTIME, HANDLERS, RUNTIMES
@@ -20,9 +21,10 @@ from outbox_sdk.core.identifiers import AccountId, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
 from outbox_sdk.core.permissions import Grants, Place, invoke_policy, policy_document, trust_policy
 from outbox_sdk.core.table import INDEXED_TTL_DAYS, create_table_request, time_to_live_request
+from outbox_sdk.provisioning.streams_outbox import _SWEEPER_TIMEOUT_SECONDS
 from tests.support.cloudformation import PSEUDO_PARAMETERS, resolve
 
-__all__ = ["Deployment", "find_differences"]
+__all__ = ["FUNCTION_SIZES", "Deployment", "find_differences", "find_misled"]
 
 _STACK = PSEUDO_PARAMETERS["AWS::StackName"]
 _PLACE = Place(
@@ -49,6 +51,47 @@ _LEFT_TO_OTHERS = {
     *("aws_endpoint_url", "outbox_skip_mark_messages_as_dispatched"),  # for local stacks
     "outbox_not_dispatched_buckets",  # the producer's
 }
+
+
+_FIELDS = {field.name: field.default for field in msgspec.structs.fields(defaults.Deployment)}
+FUNCTION_SIZES: Mapping[str, tuple[int, int]] = {
+    "relay": (_FIELDS["memory_mb"], _FIELDS["timeout_seconds"]),
+    "sweeper": (_FIELDS["memory_mb"], _SWEEPER_TIMEOUT_SECONDS),
+}
+"""By role, the megabytes and the seconds that the SDK gives a function."""
+
+_OTHERWISE_NAMED = {
+    "AWS_SNS_TOPIC_PREFIX": "TopicPrefix",
+    "DYNAMODB_OUTBOX_TABLE_NAME": "TableName",
+    "OUTBOX_TABLE_DESIGN": "Design",
+}
+_LEADS = {
+    "RelayFunction": {
+        "MemorySize": "RelayMemorySize", "Timeout": "RelayTimeout",
+        "ReservedConcurrentExecutions": "RelayReservedConcurrency",
+        "CodeSigningConfigArn": "CodeSigningConfigArn",
+    },
+    "SweeperFunction": {
+        "MemorySize": "SweeperMemorySize", "Timeout": "SweeperTimeout",
+        "ReservedConcurrentExecutions": "SweeperReservedConcurrency",
+        "CodeSigningConfigArn": "CodeSigningConfigArn",
+    },
+    "RelayMapping": {
+        "BatchSize": "BatchSize", "MaximumBatchingWindowInSeconds": "BatchWindow",
+        "ParallelizationFactor": "ParallelizationFactor", "MaximumRecordAgeInSeconds": "MaximumRecordAge",
+        "Enabled": "MappingEnabled",
+    },
+    "Table": {
+        "TableName": "TableName", "DeletionProtectionEnabled": "DeletionProtection",
+        "SSESpecification.KMSMasterKeyId": "TableKmsKeyArn",
+    },
+    "RelayLogGroup": {"RetentionInDays": "LogRetentionDays", "KmsKeyId": "LogsKmsKeyArn"},
+    "SweeperLogGroup": {"RetentionInDays": "LogRetentionDays", "KmsKeyId": "LogsKmsKeyArn"},
+    "SweepTimer": {"ScheduleExpression": "SweepSchedule"},
+    "OldestOutstandingAlarm": {"Threshold": "OldestOutstandingThreshold"},
+    "IteratorAgeAlarm": {"Threshold": "IteratorAgeThreshold"},
+}  # fmt: skip
+"""Where a parameter leads: by resource, the property that is to have its value."""
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,12 +154,52 @@ def find_differences(template: Mapping[str, Any], deployment: Deployment) -> lis
     made = {name: each["Properties"] for name, each in stack["Resources"].items()}
     pairs = [
         *_choice_pairs(template),
+        *_default_pairs(template),
+        *_kept_pairs(stack["Resources"], deployment),
         *_table_pairs(made, deployment),
         *_function_pairs(stack["Globals"]["Function"], made, deployment),
         *_mapping_pairs(made["RelayMapping"], deployment),
         *_policy_pairs(made, deployment),
         *_monitoring_pairs(made),
     ]
+    return _describe(pairs)
+
+
+def find_misled(template: Mapping[str, Any]) -> list[str]:
+    """Find what is fed from another parameter than that of its name: each has a value of its own here."""
+    parameters = template["Parameters"]
+    distinct = {
+        name: str(number) if parameter["Type"] == "Number" else f"value-of-{name}"
+        for number, (name, parameter) in enumerate(parameters.items(), start=1_000)
+        if not name.startswith("Existing")  # none, so that the stack makes its own
+    }
+    stack = resolve(template, distinct, _ATTRIBUTES)
+    shared = stack["Globals"]["Function"]
+    pairs: list[tuple[str, Any, Any]] = [
+        (name, value, distinct.get(_parameter_of(name)))
+        for name, value in shared["Environment"]["Variables"].items()
+    ]
+    code = shared["CodeUri"]
+    pairs += [
+        ("Runtime", shared["Runtime"], distinct["Runtime"]),
+        ("Architectures", shared["Architectures"], [distinct["Architecture"]]),
+        ("CodeUri", code, {"Bucket": distinct["PackageBucket"], "Key": distinct["PackageKey"]}),
+    ]
+    for resource, leads in _LEADS.items():
+        for path, parameter in leads.items():
+            value = stack["Resources"][resource]["Properties"]
+            for step in path.split("."):
+                value = value.get(step, {})
+            pairs.append((f"{resource}.{path}", str(value), distinct[parameter]))
+    return _describe(pairs)
+
+
+def _parameter_of(variable: str) -> str:
+    words = variable.removeprefix("OUTBOX_").removeprefix("POWERTOOLS_").split("_")
+    return _OTHERWISE_NAMED.get(variable, "".join(map(str.title, words)))
+
+
+def _describe(pairs: Iterable[tuple[str, Any, Any]]) -> list[str]:
     return [
         f"{what}: the template says {said}, and the SDK {wanted}"
         for what, said, wanted in pairs
@@ -140,6 +223,21 @@ def _choice_pairs(template: Mapping[str, Any]) -> _Pairs:
     yield "strategy", parameters["MarkStrategy"]["Default"], defaults.outbox_mark_strategy
 
 
+def _default_pairs(template: Mapping[str, Any]) -> _Pairs:
+    for role, sizes in FUNCTION_SIZES.items():
+        for name, wanted in zip(("MemorySize", "Timeout"), sizes, strict=True):
+            parameter = f"{role.title()}{name}"
+            yield parameter, template["Parameters"][parameter]["Default"], wanted
+    yield "DeletionProtection", template["Parameters"]["DeletionProtection"]["Default"], "true"
+
+
+def _kept_pairs(resources: Mapping[str, Any], deployment: Deployment) -> _Pairs:
+    """What holds messages outlives the stack, and what takes its place."""
+    for name in () if deployment.existing else ("Table", "FailuresBucket"):
+        for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+            yield f"{name}'s {policy}", resources[name].get(policy), "Retain"
+
+
 def _table_pairs(made: Mapping[str, Any], deployment: Deployment) -> _Pairs:
     yield "table is made", "Table" in made, not deployment.existing
     if deployment.existing:
@@ -155,11 +253,24 @@ def _table_pairs(made: Mapping[str, Any], deployment: Deployment) -> _Pairs:
     yield "StreamSpecification", stream, wanted["StreamSpecification"]
     ttl = time_to_live_request(design, deployment.table_name)["TimeToLiveSpecification"]
     yield "TimeToLiveSpecification", table["TimeToLiveSpecification"], ttl
+    backup = table.get("PointInTimeRecoverySpecification")
+    yield "PointInTimeRecoverySpecification", backup, {"PointInTimeRecoveryEnabled": True}
 
 
 def _function_pairs(shared: Mapping[str, Any], made: Mapping[str, Any], deployment: Deployment) -> _Pairs:
     functions = {role: made[f"{role.title()}Function"] for role in FUNCTION_ROLES}
     yield "handlers", {role: each["Handler"] for role, each in functions.items()}, dict(HANDLERS)
+    for role, function in functions.items():
+        yield f"{role}'s role", function["Role"], f"{role.title()}Role.Arn"
+        yield (
+            f"{role}'s environment",
+            function.get("Environment", shared["Environment"]),
+            shared["Environment"],
+        )
+    timer = made["SweepTimer"]
+    target = {"Arn": "SweeperFunction.Arn", "RoleArn": "ScheduleRole.Arn", "Input": "{}"}
+    yield "schedule's target", timer["Target"], target
+    yield "schedule's state", timer.get("State", "ENABLED"), "ENABLED"
     variables = shared["Environment"]["Variables"]
     own = {name for name in variables if not name.startswith("POWERTOOLS_")}
     wanted = {each.names[0] for each in VARIABLES if each.field not in _LEFT_TO_OTHERS}
@@ -178,6 +289,9 @@ def _mapping_pairs(mapping: Mapping[str, Any], deployment: Deployment) -> _Pairs
             yield name, said, asked
         else:
             yield name, mapping.get(name), value
+    stream = "a-stream" if deployment.existing else "Table.StreamArn"
+    yield "EventSourceArn", mapping["EventSourceArn"], stream
+    yield "FunctionName", mapping["FunctionName"], _ATTRIBUTES["RelayFunction"]
     yield "StartingPosition", mapping.get("StartingPosition"), "TRIM_HORIZON"
     of_the_stack = {"EventSourceArn", "FunctionName", "Enabled", "StartingPosition"}
     yield "mapping settings", sorted(mapping), sorted({*wanted, *of_the_stack})

@@ -430,6 +430,27 @@ def test_a_destination_that_lambda_does_not_take_is_refused(arn: str) -> None:
         policy_document("relay", REPRESENTATIVE, PLACE, Grants(function_name="relay", on_failure=arn))
 
 
+@pytest.mark.parametrize(
+    ("partition", "region", "suffix"),
+    [
+        ("aws", "eu-west-1", "amazonaws.com"),
+        ("aws-us-gov", "us-gov-west-1", "amazonaws.com"),
+        ("aws-cn", "cn-north-1", "amazonaws.com.cn"),
+    ],
+)
+def test_keys_are_used_by_way_of_services_as_the_partition_names_them(
+    partition: str, region: str, suffix: str
+) -> None:
+    place = Place(partition=Partition(partition), region=Region(region), account_id=PLACE.account_id)
+    grants = Grants(function_name="relay", on_failure=f"arn:{partition}:s3:::failures", kms_keys=KEYS[:1])
+
+    document = policy_document("relay", REPRESENTATIVE, place, grants)
+
+    (statement,) = (each for each in document["Statement"] if each["Sid"] == "UseKeys")
+    services = statement["Condition"]["StringEquals"]["kms:ViaService"]
+    assert services == [f"{service}.{region}.{suffix}" for service in ("dynamodb", "s3", "sns")]
+
+
 def test_only_lambda_may_take_a_role_on() -> None:
     assert trust_policy() == {
         "Version": "2012-10-17",
