@@ -15,13 +15,13 @@ from deploy.generate import (
 from deploy.monitoring import alarms, dashboard, log_metrics
 from outbox_sdk.core import deployment as defaults
 from outbox_sdk.core.configuration import VARIABLES, RelayConfiguration, parse_environment
+from outbox_sdk.core.deployment import SWEEPER_TIMEOUT_SECONDS
 from outbox_sdk.core.event_source import EventSource, mapping_settings
 from outbox_sdk.core.function import ARCHITECTURES, DEFAULT_RUNTIME, HANDLERS, RUNTIMES
 from outbox_sdk.core.identifiers import AccountId, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
 from outbox_sdk.core.permissions import Grants, Place, invoke_policy, policy_document, trust_policy
 from outbox_sdk.core.table import INDEXED_TTL_DAYS, create_table_request, time_to_live_request
-from outbox_sdk.provisioning.streams_outbox import _SWEEPER_TIMEOUT_SECONDS
 from tests.support.cloudformation import PSEUDO_PARAMETERS, resolve
 
 __all__ = ["FUNCTION_SIZES", "Deployment", "find_differences", "find_misled"]
@@ -56,7 +56,7 @@ _LEFT_TO_OTHERS = {
 _FIELDS = {field.name: field.default for field in msgspec.structs.fields(defaults.Deployment)}
 FUNCTION_SIZES: Mapping[str, tuple[int, int]] = {
     "relay": (_FIELDS["memory_mb"], _FIELDS["timeout_seconds"]),
-    "sweeper": (_FIELDS["memory_mb"], _SWEEPER_TIMEOUT_SECONDS),
+    "sweeper": (_FIELDS["memory_mb"], SWEEPER_TIMEOUT_SECONDS),
 }
 """By role, the megabytes and the seconds that the SDK gives a function."""
 

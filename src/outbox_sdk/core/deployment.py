@@ -14,6 +14,7 @@ from outbox_sdk.core.identifiers import Region
 __all__ = [
     "MAX_ENVIRONMENT_BYTES",
     "OWNER_TAG",
+    "SWEEPER_TIMEOUT_SECONDS",
     "Call",
     "Code",
     "Deployment",
@@ -26,6 +27,9 @@ __all__ = [
 
 OWNER_TAG = "outbox-sdk:table"
 """The tag of roles and functions that were deployed for a table; what does not carry it is left alone."""
+
+SWEEPER_TIMEOUT_SECONDS = 300
+"""How long a sweep may take, at least; a relay's batch takes less."""
 
 MAX_ENVIRONMENT_BYTES = 4_096
 """Lambda takes this much of names and values together."""

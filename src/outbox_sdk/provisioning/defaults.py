@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import msgspec
 
 from outbox_sdk.core.configuration import RelayConfiguration
-from outbox_sdk.core.deployment import Deployment, FunctionRole
+from outbox_sdk.core.deployment import SWEEPER_TIMEOUT_SECONDS, Deployment, FunctionRole
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.function import DEFAULT_RUNTIME, Architecture
 from outbox_sdk.core.table import INDEXED_TTL_DAYS
@@ -36,7 +36,6 @@ _LOCAL_DEFAULTS: dict[str, Any] = {
     # Moto invokes a function again from within its own writes: it has to look before it publishes.
     "outbox_recheck_after_seconds": 0.0,
 }
-_SWEEPER_TIMEOUT_SECONDS = 300
 
 
 def sweeper_of(relay: Deployment, name: str | None) -> Deployment:
@@ -45,7 +44,7 @@ def sweeper_of(relay: Deployment, name: str | None) -> Deployment:
         relay,
         role="sweeper",
         function_name=name or default_name(relay.table_name, "sweeper"),
-        timeout_seconds=max(relay.timeout_seconds, _SWEEPER_TIMEOUT_SECONDS),
+        timeout_seconds=max(relay.timeout_seconds, SWEEPER_TIMEOUT_SECONDS),
     )
 
 
