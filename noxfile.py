@@ -200,9 +200,12 @@ def bench(session: nox.Session) -> None:
 def package(session: nox.Session) -> None:
     """Build the Lambda packages and the wheel that carries them; `-- --runtime python3.12` for others."""
     install(session, "package")
-    # What is built for other runtimes or one platform alone is not what a wheel carries.
+    # What is built for other runtimes or one platform alone is not what a wheel carries. The files have the
+    # same names, so each runtime has a folder: a package for another one would not start.
     wheel = [] if session.posargs else ["--wheel", "."]
-    session.run("python", "-m", "outbox_sdk.packaging", "--out=dist", "--sbom", *wheel, *session.posargs)
+    asked = re.search(r"--runtime[= ](\S+)", " ".join(session.posargs))
+    out = "dist" if asked is None else f"dist/{asked[1]}"
+    session.run("python", "-m", "outbox_sdk.packaging", f"--out={out}", "--sbom", *wheel, *session.posargs)
 
 
 @nox.session

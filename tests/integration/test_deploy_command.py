@@ -73,7 +73,7 @@ async def test_a_dry_run_prints_the_arguments_for_people(ministack: EmbeddedStac
     done = await asyncio.to_thread(run, ministack, "deploy", *arguments)
 
     assert done.returncode == 0, done.stderr
-    assert "would call iam.create_role: the role is missing" in done.stdout
+    assert f"would call iam.create_role {unique}-relay-us-east-1: the role is missing" in done.stdout
     assert '"ZipFile": "<' in done.stdout  # the size, not the bytes
     assert "relay_deployed" not in done.stdout
 
@@ -123,5 +123,5 @@ def test_destroying_asks_first(ministack: EmbeddedStack, unique: str) -> None:
     done = run(ministack, "destroy", "--table", unique)
 
     assert done.returncode == 1
-    assert f"Take the relay of the table {unique} away?" in done.stderr
+    assert f"Take the relay of the table {unique} in us-east-1 away?" in done.stderr
     assert not done.stdout.strip()

@@ -1,5 +1,6 @@
 """docs/deploy.md is done as it says: its commands in a shell, its program, its list of permissions."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -12,13 +13,17 @@ import pytest
 
 from outbox_sdk import Settings, create_dynamodb_streams_outbox, destroy_dynamodb_streams_outbox
 from outbox_sdk.core.event_source import EventSource, mapping_settings
+from outbox_sdk.core.message import OutboxMessage
 from outbox_sdk.core.permissions import trust_policy
+from outbox_sdk.core.stream import decode_event
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.embedded_stack import EmbeddedStack
+from outbox_sdk.shell.streams import lambda_event
 from tests.support.aws import open_client
 from tests.support.clients import open_deployment_clients, zipped
 from tests.support.command import environment
 from tests.support.documents import ROOT
+from tests.support.outbox_tables import item_of, key_of, open_outbox_table, read_stream
 
 # What runs here is the same on every interpreter.
 pytestmark = [pytest.mark.integration, pytest.mark.once]
@@ -54,11 +59,15 @@ def test_on_a_local_stack(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert "called lambda.create_event_source_mapping: the mapping is missing" in lines
-    assert "called scheduler.create_schedule: the schedule is missing" in lines
+    assert "called lambda.create_event_source_mapping outbox-relay: the mapping is missing" in lines
+    assert "called scheduler.create_schedule outbox-sweeper: the schedule is missing" in lines
     assert any(line.startswith("relay_deployed ") for line in lines)
     assert "nothing_to_change" in lines
-    assert "would call lambda.update_function_configuration: the function differs in Environment" in lines
+    for name in ("outbox-relay", "outbox-sweeper"):
+        change = (
+            f"would call lambda.update_function_configuration {name}: the function differs in Environment"
+        )
+        assert change in lines
     assert any(line.startswith("relay_destroyed ") for line in lines)
 
 
@@ -85,7 +94,7 @@ def test_with_one_command(ministack: EmbeddedStack, tmp_path: Path) -> None:
     done = run_shell(script, tmp_path, **ministack.variables())
 
     assert done.returncode == 0, done.stderr
-    told = re.findall(r"^would call (\S+):", done.stdout, re.MULTILINE)
+    told = re.findall(r"^would call (\S+) ", done.stdout, re.MULTILINE)
     assert told[:4] == [
         "dynamodb.create_table",
         "dynamodb.update_time_to_live",
@@ -118,6 +127,67 @@ def test_the_table_of_settings_is_that_of_the_mapping() -> None:
     for name in ("ParallelizationFactor", "MaximumRetryAttempts", "MaximumRecordAgeInSeconds"):
         assert documented[name].replace(",", "") == numbers[name]
     assert documented["BatchSize"] == f"{numbers['BatchSize']}, {numbers['MaximumBatchingWindowInSeconds']}"
+
+
+def program_of(title: str) -> dict[str, Any]:
+    """Execute the Python of a section, and give what it defines."""
+    (program,) = re.findall(r"^```python\n(.*?)^```", section(title), re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(program, "deploy.md", "exec"), names)  # noqa: S102 - the project's own page
+    return names
+
+
+async def test_a_function_tells_what_keeps_it_from_starting(
+    ministack: EmbeddedStack, unique: str, tmp_path: Path
+) -> None:
+    """Or that nothing does: the package fits the stack's interpreter without being told which it is."""
+    invoke = program_of("On a local stack")["invoke_with_nothing"]
+    where = {
+        "endpoint_url": ministack.endpoint_url,
+        "region_name": ministack.region,
+        "aws_access_key_id": ministack.access_key_id,
+        "aws_secret_access_key": ministack.secret_access_key,
+    }
+    settings = Settings(
+        dynamodb_outbox_table_name=unique,
+        aws_endpoint_url=ministack.endpoint_url,
+        aws_sns_topic_prefix="dev-",
+    )
+    broken = tmp_path / "broken.zip"
+    await asyncio.to_thread(broken.write_bytes, zipped("import nothing_of_this_name"))
+    async with open_deployment_clients(ministack.endpoint_url) as clients:
+        outbox = await create_dynamodb_streams_outbox(*clients, settings=settings, create_table=True)
+        working = await invoke(outbox.function_name, **where)
+        await create_dynamodb_streams_outbox(*clients, settings=settings, package=broken)
+        answer = await invoke(outbox.function_name, **where)
+        await destroy_dynamodb_streams_outbox(clients.functions, clients.iam, table_name=unique)
+
+    assert json.loads(working) == {"batchItemFailures": []}
+    assert b"nothing_of_this_name" in answer
+
+
+async def test_a_parked_message_is_sent_again(ministack: EmbeddedStack) -> None:
+    """As the page says, by the change of its item, which the stream brings."""
+    redrive = program_of("Running it")["redrive"]
+    async with open_outbox_table(ministack.endpoint_url) as table:
+        item = item_of("order-7", "m-1", table.design, Topic={"S": "t"}, Message={"S": "{}"})
+        parked = {**item, "NotDispatched": {"S": "parked"}, "ParkReason": {"S": "held:NotFound"}}
+        await table.put(parked)
+        key = key_of(item, table.design)
+
+        await redrive(table.dynamodb, table.name, key.to_item())
+        with pytest.raises(table.dynamodb.exceptions.ConditionalCheckFailedException):
+            await redrive(table.dynamodb, table.name, key.to_item())
+        again = await table.get(key)
+        records = await read_stream(table.streams, table.stream_arn)
+
+    assert again is not None
+    assert "ParkReason" not in again
+    assert again["RedriveCount"] == {"N": "1"}
+    event = lambda_event(records, table.stream_arn)
+    (last,) = decode_event({"Records": event["Records"][-1:]}, table.design, table_name=table.name)
+    assert isinstance(last.content, OutboxMessage)
+    assert last.content.redrive_count == 1
 
 
 # No calls of their own: creating with a role, or with tags, asks for them; without `lambda:ListTags` AWS

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -22,9 +21,6 @@ pytestmark = pytest.mark.integration
 ORDERS = 50
 PATIENCE_SECONDS = 2.0
 """Far longer than the stack takes to bring what is in a stream."""
-
-# The stack runs functions on its own interpreter, which is this one.
-RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @pytest.fixture
@@ -64,9 +60,7 @@ async def test_fifty_orders_arrive_once_and_are_marked(
         await clients.dynamodb.transact_write_items(TransactItems=[order, message])
 
     async with open_topic(ministack.endpoint_url) as topic:
-        outbox = await create_dynamodb_streams_outbox(
-            *clients, settings=settings, create_table=True, runtime=RUNTIME
-        )
+        outbox = await create_dynamodb_streams_outbox(*clients, settings=settings, create_table=True)
         for number in range(ORDERS):
             await place_order(f"order-{number}", topic.name)
         received = await topic.drain(expected=ORDERS)

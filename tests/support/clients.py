@@ -84,5 +84,7 @@ def zipped(content: str) -> bytes:
     """Give a package that is none: what is deployed with it never runs."""
     with io.BytesIO() as buffer:
         with zipfile.ZipFile(buffer, "w") as archive:
+            # Without it, a stack in this environment would find the package that is installed here.
+            archive.writestr("outbox_sdk/__init__.py", "")
             archive.writestr("outbox_sdk/lambda_handler.py", content)
         return buffer.getvalue()

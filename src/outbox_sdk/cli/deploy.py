@@ -106,7 +106,7 @@ def deploy(
         int, typer.Option(help="Batches of a shard at a time; above 1 there is no order of an aggregate.")
     ] = 1,
     on_failure: Annotated[
-        str | None, typer.Option(help="The ARN of an S3 bucket for what Lambda gives up.")
+        str | None, typer.Option(help="The ARN of an S3 bucket, queue or topic for what Lambda gives up.")
     ] = None,
     env: Annotated[
         list[str] | None,
@@ -196,7 +196,8 @@ def destroy(
         )
         name = settings.dynamodb_outbox_table_name
         if not (yes or dry_run):
-            typer.confirm(f"Take the relay of the table {name} away?", abort=True, err=True)
+            where = f" in {settings.aws_region}" if settings.aws_region else ""
+            typer.confirm(f"Take the relay of the table {name}{where} away?", abort=True, err=True)
         options = {
             "function_name": function_name,
             "sweeper_name": sweeper_name,
@@ -258,8 +259,12 @@ async def _open(
         except Exception as error:
             # AWS's own sentence names the operation and what it needs; there is no payload on this path.
             if is_aws_error(error):
-                raise OutboxError(str(error)) from error
+                raise OutboxError(f"{error}{_where(access)}") from error
             raise
+
+
+def _where(access: AwsAccess) -> str:
+    return "" if access.endpoint_url is None else f" (at {access.endpoint_url}: is it still running?)"
 
 
 def _environment(texts: Collection[str]) -> dict[str, str]:

@@ -67,5 +67,26 @@ def errors_to_exit_codes() -> Iterator[None]:
             error = error.exceptions[0]
         if not isinstance(error, OutboxError):
             raise
-        stderr.print(f"outbox: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        text = f"outbox: {error}{_hint(error)}"
+        stderr.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
+
+
+def _hint(error: OutboxError) -> str:
+    """Name the option behind a variable or an argument of the SDK, where it is called otherwise."""
+    options = _OPTIONS.get(error.variable) if isinstance(error, ConfigurationError) else None
+    return "" if options is None else f" ({options})"
+
+
+_OPTIONS = {
+    "DYNAMODB_OUTBOX_TABLE_NAME": "--table, --create-table, --region",
+    "OUTBOX_ALLOWED_TOPICS": "--topic-prefix, --allowed-topics, --allow-any-topic",
+    "AWS_ACCESS_KEY_ID": "--profile; for a local stack, source what `outbox stack` printed",
+    "AWS_REGION": "--region",
+    "memory_mb": "--memory",
+    "timeout_seconds": "--timeout",
+    "function_name": "--function-name",
+    "kms_keys": "--kms-key",
+    "on_failure": "--on-failure",
+    "environment": "--env",
+}

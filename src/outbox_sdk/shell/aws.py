@@ -164,13 +164,18 @@ async def fetch_identity(access: AwsAccess) -> tuple[Partition, AccountId]:
     """Ask STS for the partition and the account of the credentials in use.
 
     Raises:
-        ConfigurationError: STS did not answer; set ``AWS_ACCOUNT_ID`` to do without it.
+        ConfigurationError: STS did not answer; set ``AWS_ACCOUNT_ID`` to do without it. Or there are no
+            credentials.
     """
     async with open_client("sts", access) as sts:
         try:
             identity = await sts.get_caller_identity()
         except Exception as error:
             fault = translate_error(error)
+            if fault.code == "NoCredentials":
+                raise ConfigurationError(
+                    "AWS_ACCESS_KEY_ID", "is not set, and no other credentials were found: name a profile"
+                ) from error
             raise ConfigurationError(
                 "AWS_ACCOUNT_ID", f"is not set, and asking STS for it failed with {fault.code}"
             ) from error
