@@ -17,7 +17,8 @@ from outbox_sdk.core.function import ARCHITECTURES, DEFAULT_RUNTIME, HANDLERS, R
 from outbox_sdk.core.identifiers import AccountId, Partition, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
 from outbox_sdk.core.operations import Role
-from outbox_sdk.core.permissions import Grants, Place, invoke_policy, policy_document, trust_policy
+from outbox_sdk.core.permissions import Grants, invoke_policy, policy_document, trust_policy
+from outbox_sdk.core.place import Place
 from outbox_sdk.core.table import (
     INDEXED_TTL_DAYS,
     TableDesign,

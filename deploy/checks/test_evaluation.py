@@ -18,7 +18,8 @@ from deploy.generate import FUNCTION_ROLES, SCHEDULER, SHIPPED_DESIGNS, bucket_p
 from outbox_sdk.core.configuration import parse_environment
 from outbox_sdk.core.identifiers import AccountId, Partition, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES
-from outbox_sdk.core.permissions import Grants, Place, invoke_policy, policy_document, trust_policy
+from outbox_sdk.core.permissions import Grants, invoke_policy, policy_document, trust_policy
+from outbox_sdk.core.place import Place
 
 MODULE = Path(__file__).parents[1] / "terraform"
 PLACE = Place(region=Region("eu-west-1"), account_id=AccountId("123456789012"))

@@ -16,7 +16,8 @@ from outbox_sdk import Relay, RelayConfiguration, TableDesign, open_relay
 from outbox_sdk.core.identifiers import AccountId, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
 from outbox_sdk.core.operations import Role
-from outbox_sdk.core.permissions import Grants, Place, policy_document
+from outbox_sdk.core.permissions import Grants, policy_document
+from outbox_sdk.core.place import Place
 from tests.support.events import insert_record, stream_arn, write_event
 from tests.support.iam import AccessRequest, find_uses, list_grants
 from tests.support.outbox_tables import Items, item_of

@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError
 
 from outbox_sdk import Outbox, RelayConfiguration, TableDesign, create_outbox_table, open_relay
 from outbox_sdk.core.identifiers import AccountId, Region, TableName
-from outbox_sdk.core.permissions import Grants, Place, policy_document, trust_policy
+from outbox_sdk.core.permissions import Grants, policy_document, trust_policy
+from outbox_sdk.core.place import Place
 from outbox_sdk.shell.streams import lambda_event
 from tests.support.aws import open_client
 from tests.support.outbox_tables import item_of, read_stream

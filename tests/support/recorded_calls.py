@@ -20,7 +20,8 @@ import outbox_sdk.shell.relay as relay_module
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.mark import MarkStrategy
 from outbox_sdk.core.operations import Role
-from outbox_sdk.core.permissions import Grants, Place, policy_document
+from outbox_sdk.core.permissions import Grants, policy_document
+from outbox_sdk.core.place import Place
 from outbox_sdk.core.routing import Routing
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.relay import Relay

@@ -20,7 +20,8 @@ from outbox_sdk.core.event_source import EventSource, mapping_settings
 from outbox_sdk.core.function import ARCHITECTURES, DEFAULT_RUNTIME, HANDLERS, RUNTIMES
 from outbox_sdk.core.identifiers import AccountId, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
-from outbox_sdk.core.permissions import Grants, Place, invoke_policy, policy_document, trust_policy
+from outbox_sdk.core.permissions import Grants, invoke_policy, policy_document, trust_policy
+from outbox_sdk.core.place import Place
 from outbox_sdk.core.table import INDEXED_TTL_DAYS, create_table_request, time_to_live_request
 from tests.support.cloudformation import PSEUDO_PARAMETERS, resolve
 

@@ -26,11 +26,11 @@ from outbox_sdk.core.operations import ROLES, Role
 from outbox_sdk.core.permissions import (
     MAX_POLICY_CHARACTERS,
     Grants,
-    Place,
     policy_document,
     topic_arns,
     trust_policy,
 )
+from outbox_sdk.core.place import Place
 from outbox_sdk.core.routing import Routing, resolve_topic
 from outbox_sdk.core.table import TableDesign
 from tests.property import strategies as our

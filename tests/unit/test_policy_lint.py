@@ -10,7 +10,8 @@ from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.identifiers import AccountId, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES
 from outbox_sdk.core.operations import ROLES
-from outbox_sdk.core.permissions import Grants, Place, policy_document, trust_policy
+from outbox_sdk.core.permissions import Grants, policy_document, trust_policy
+from outbox_sdk.core.place import Place
 
 PLACE = Place(region=Region("eu-west-1"), account_id=AccountId("123456789012"))
 GRANTS = (

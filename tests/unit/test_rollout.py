@@ -10,7 +10,7 @@ from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.deployment import OWNER_TAG, Code, Deployment
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AccountId, Region, TableName
-from outbox_sdk.core.permissions import Place
+from outbox_sdk.core.place import Place
 from outbox_sdk.core.rollout import plan_function, plan_mapping, plan_removal, plan_schedule
 
 PLACE = Place(region=Region("eu-west-1"), account_id=AccountId("123456789012"))

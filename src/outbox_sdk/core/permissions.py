@@ -10,7 +10,7 @@ import msgspec
 from outbox_sdk.core.backlog import Touch, touch_request
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.errors import ConfigurationError
-from outbox_sdk.core.identifiers import AccountId, ItemKey, Partition, Region
+from outbox_sdk.core.identifiers import AccountId, ItemKey
 from outbox_sdk.core.mark import Mark, Park, mark_request, park_request
 from outbox_sdk.core.operations import (
     ITEM_UPDATE,
@@ -22,12 +22,12 @@ from outbox_sdk.core.operations import (
     Scope,
     list_operations,
 )
+from outbox_sdk.core.place import Place
 
 __all__ = [
     "MAX_POLICY_CHARACTERS",
     "STREAM_ACTIONS",
     "Grants",
-    "Place",
     "invoke_policy",
     "policy_document",
     "policy_length",
@@ -45,31 +45,6 @@ STREAM_ACTIONS: tuple[str, ...] = (
 
 MAX_POLICY_CHARACTERS = 10_240
 """IAM takes inline policies of this length in all, blanks left out, on one role."""
-
-
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where everything is: table, topics and functions share one account and one Region."""
-
-    partition: Partition = Partition("aws")
-    region: Region
-    account_id: AccountId
-
-    def arn(self, service: str, resource: str) -> str:
-        """Name a resource of this place.
-
-        >>> Place(region=Region("eu-west-1"), account_id=AccountId("123456789012")).arn("sns", "orders")
-        'arn:aws:sns:eu-west-1:123456789012:orders'
-        """
-        return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
-
-    def role_arn(self, name: str) -> str:
-        """Name a role of the account."""
-        return f"arn:{self.partition}:iam::{self.account_id}:role/{name}"
-
-    def endpoint(self, service: str) -> str:
-        """Name a service as the conditions of a policy do."""
-        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
-        return f"{service}.{self.region}.{suffix}"
 
 
 class Grants(msgspec.Struct, frozen=True, kw_only=True):

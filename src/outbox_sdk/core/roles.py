@@ -14,12 +14,12 @@ from outbox_sdk.core.deployment import OWNER_TAG, Call, Deployment, check_owner,
 from outbox_sdk.core.permissions import (
     MAX_POLICY_CHARACTERS,
     Grants,
-    Place,
     invoke_policy,
     policy_document,
     policy_length,
     trust_policy,
 )
+from outbox_sdk.core.place import Place
 
 __all__ = [
     "POLICY_NAME",

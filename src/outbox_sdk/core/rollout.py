@@ -12,7 +12,7 @@ from outbox_sdk.core.deployment import OWNER_TAG, Call, Code, Deployment, check_
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.event_source import mapping_settings
 from outbox_sdk.core.function import HANDLERS
-from outbox_sdk.core.permissions import Place
+from outbox_sdk.core.place import Place
 from outbox_sdk.core.roles import POLICY_NAME
 
 __all__ = [

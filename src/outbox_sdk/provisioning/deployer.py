@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from outbox_sdk.core.deployment import Call, Code, Deployment, check_owner
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AccountId, Partition, Region
-from outbox_sdk.core.permissions import Place
+from outbox_sdk.core.place import Place
 from outbox_sdk.core.roles import RoleDesign, function_role, plan_narrowing, plan_role, schedule_role
 from outbox_sdk.core.rollout import plan_function, plan_mapping, plan_schedule
 from outbox_sdk.provisioning.execution import Execution

@@ -14,7 +14,7 @@ from outbox_sdk.core.event_source import EventSource
 from outbox_sdk.core.function import Architecture
 from outbox_sdk.core.identifiers import AccountId, Partition, Region
 from outbox_sdk.core.mark import MarkStrategy
-from outbox_sdk.core.permissions import Place
+from outbox_sdk.core.place import Place
 from outbox_sdk.core.roles import function_role, schedule_role
 from outbox_sdk.provisioning.defaults import (
     adapt_settings,
