@@ -93,23 +93,28 @@ async def create_dynamodb_streams_outbox(
 
     Called again it changes what differs and leaves the rest, and it completes what was interrupted. The
     table is there already, or is created first with ``create_table``. The function is called
-    ``<table>-relay`` unless named; what exists under its name and was not deployed for this table is left
-    alone and refused.
+    ``<table>-relay`` unless named. What exists under its name and was not deployed for this table is left
+    alone and refused before anything is made, and so is a second relay of the table. ``paused`` leaves the
+    mapping switched off.
 
     The package goes inline, or through the S3 bucket ``code_bucket``; ``package`` is a zip of your own
     making, else it is the one that comes with this library. ``architecture`` is ``arm64`` unless told
-    otherwise; at an ``aws_endpoint_url`` it is this machine's. There, two settings have other defaults,
-    because local stacks need them: marks are ``single`` and the recheck is 0. Items of an ``ordered`` table
-    are deleted 7 days after their dispatch unless ``outbox_dispatched_ttl_days`` is given: DynamoDB keeps at
-    most 10 GB an aggregate.
+    otherwise, and ``runtime`` the one that packages come with. At an ``aws_endpoint_url`` the platform is
+    this machine's, at a MiniStack on it the runtime is this interpreter's, and two settings have other
+    defaults because local stacks need them: marks are ``single`` and the recheck is 0.
 
-    With ``scheduler_client`` the sweeper is deployed as well: ``<table>-sweeper``, with a role of its own,
-    and a schedule that invokes it. Without a sweeper nobody takes up what the stream has forgotten.
+    Items of an ``ordered`` table are deleted 7 days after their dispatch unless
+    ``outbox_dispatched_ttl_days`` is given: DynamoDB keeps at most 10 GB an aggregate.
+
+    With ``scheduler_client`` the sweeper is deployed as well: ``<table>-sweeper`` unless named, with a role
+    of its own, and a schedule that invokes it. Without a sweeper nobody takes up what the stream has
+    forgotten. One that is there is brought up to date in any case.
 
     ``environment`` are further variables of the functions, as ``POWERTOOLS_LOG_LEVEL``; what was set by
     hand goes at the next call. ``kms_keys`` are the ARNs of your own keys of table, topics and destination.
     ``confine_attributes`` lets the role write bookkeeping attributes only; try it on your account first.
-    ``dry_run`` only reads, and gives the calls that it would make.
+    ``dry_run`` only reads, and gives the calls that it would make; ``on_call`` is told of each call when it
+    is made.
 
     Not promised: that it undoes what it made when it fails half-way; call it again. It deploys no alarms
     and no topics; the Terraform module and the SAM template do.
