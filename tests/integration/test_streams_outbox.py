@@ -1,6 +1,7 @@
 """Deploying the relay on local parts: complete, repeatable, interrupted at every step, and taken away."""
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import pytest
 from outbox_sdk import ConfigurationError, Settings, TableDesign, create_dynamodb_streams_outbox
 from outbox_sdk.core.deployment import describe_call
 from outbox_sdk.core.event_source import EventSource
+from outbox_sdk.core.function import DEFAULT_RUNTIME
 from outbox_sdk.core.permissions import trust_policy
 from outbox_sdk.provisioning import (
     StreamsOutbox,
@@ -138,6 +140,20 @@ async def test_all_of_it_is_there_and_active(clients: DeploymentClients, unique:
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     table = (await clients.dynamodb.describe_table(TableName=unique))["Table"]
     assert (table["TableArn"], table["LatestStreamArn"]) == (outbox.table_arn, outbox.stream_arn)
+
+
+@pytest.mark.parametrize(
+    ("clients", "runtime"),
+    [("moto", DEFAULT_RUNTIME), ("ministack", f"python{sys.version_info.major}.{sys.version_info.minor}")],
+    indirect=["clients"],
+)
+async def test_the_runtime_is_what_the_stack_runs(
+    clients: DeploymentClients, unique: str, package: Path, runtime: str
+) -> None:
+    outbox = await deploy(clients, unique, package)
+
+    function = await clients.functions.get_function_configuration(FunctionName=outbox.function_name)
+    assert function["Runtime"] == runtime
 
 
 async def test_a_second_time_changes_nothing(clients: DeploymentClients, unique: str, package: Path) -> None:

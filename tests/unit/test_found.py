@@ -1,6 +1,7 @@
 """What is deployed, as AWS shows it in states that local stacks never show."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.deployment import Deployment
 from outbox_sdk.core.errors import OutboxError
+from outbox_sdk.core.function import DEFAULT_RUNTIME
 from outbox_sdk.core.identifiers import TableName
-from outbox_sdk.provisioning.defaults import sweeper_of
+from outbox_sdk.provisioning.defaults import default_runtime, sweeper_of
 from outbox_sdk.provisioning.execution import Execution
 from outbox_sdk.provisioning.found import find_mapping, list_mappings, wait_for_mapping
 from outbox_sdk.provisioning.removal import remove_sweeper
@@ -133,3 +135,35 @@ def test_a_sweep_is_given_five_minutes() -> None:
     )
     patient = msgspec.structs.replace(relay, timeout_seconds=900)
     assert sweeper_of(patient, "s").timeout_seconds == 900
+
+
+@pytest.mark.parametrize(
+    ("body", "runs_here"),
+    [(b"<html>", False), (b"3", False), (b'{"error": 1}', False), (b'{"services": {}}', True)],
+)
+async def test_only_the_embedded_stack_is_taken_for_one(body: bytes, runs_here: bool) -> None:
+    """Some servers answer for every path there is, with all sorts of things."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        configuration = RelayConfiguration(
+            dynamodb_outbox_table_name=TableName("outbox"), aws_endpoint_url=f"http://127.0.0.1:{port}"
+        )
+        runtime = await asyncio.to_thread(default_runtime, configuration)
+
+    here = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    assert runtime == (here if runs_here else DEFAULT_RUNTIME)
+
+
+@pytest.mark.parametrize("url", [None, "http://127.0.0.1:9", "http://stack:4566", "https://127.0.0.1:9"])
+def test_without_an_answer_the_runtime_is_that_of_the_packages(url: str | None) -> None:
+    configuration = RelayConfiguration(dynamodb_outbox_table_name=TableName("outbox"), aws_endpoint_url=url)
+
+    assert default_runtime(configuration) == DEFAULT_RUNTIME

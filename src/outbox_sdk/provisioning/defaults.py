@@ -73,12 +73,14 @@ def default_runtime(configuration: RelayConfiguration) -> str:
     connection = HTTPConnection(url.hostname, url.port or 80, timeout=2.0)
     try:
         connection.request("GET", "/_ministack/health")
-        answers = connection.getresponse().status == HTTPStatus.OK
-    except (OSError, HTTPException):
-        return DEFAULT_RUNTIME
+        answer = connection.getresponse()
+        # Others answer for every path there is.
+        is_ministack = answer.status == HTTPStatus.OK and "services" in msgspec.json.decode(answer.read())
+    except (OSError, HTTPException, msgspec.DecodeError, TypeError):
+        is_ministack = False
     finally:
         connection.close()
-    return f"python{sys.version_info.major}.{sys.version_info.minor}" if answers else DEFAULT_RUNTIME
+    return f"python{sys.version_info.major}.{sys.version_info.minor}" if is_ministack else DEFAULT_RUNTIME
 
 
 def find_fitting_package(given: Path | None, deployment: Deployment) -> Path:
