@@ -2,13 +2,13 @@
 
 import io
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal, NamedTuple
 
 from tests.support.aws import open_client
 
-__all__ = ["DeploymentClients", "KilledError", "Killer", "open_deployment_clients", "zipped"]
+__all__ = ["DeploymentClients", "KilledError", "Killer", "open_deployment_clients", "zipped", "zipped_files"]
 
 
 class DeploymentClients(NamedTuple):
@@ -82,9 +82,14 @@ class _Mortal:
 
 def zipped(content: str) -> bytes:
     """Give a package that is none: what is deployed with it never runs."""
+    # Without the first, a stack in this environment would find the package that is installed here.
+    return zipped_files({"outbox_sdk/__init__.py": b"", "outbox_sdk/lambda_handler.py": content.encode()})
+
+
+def zipped_files(files: Mapping[str, bytes]) -> bytes:
+    """Put files into a zip."""
     with io.BytesIO() as buffer:
         with zipfile.ZipFile(buffer, "w") as archive:
-            # Without it, a stack in this environment would find the package that is installed here.
-            archive.writestr("outbox_sdk/__init__.py", "")
-            archive.writestr("outbox_sdk/lambda_handler.py", content)
+            for name, content in files.items():
+                archive.writestr(name, content)
         return buffer.getvalue()
