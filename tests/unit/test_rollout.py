@@ -45,6 +45,20 @@ def test_what_is_being_switched_off_is_switched_on(state: str) -> None:
     assert call.request == {"UUID": "1-2-3", "Enabled": True}
 
 
+def test_a_paused_relay_is_switched_off_and_left_off() -> None:
+    paused = msgspec.structs.replace(RELAY, paused=True)
+
+    (created,) = plan_mapping(None, paused, STREAM)
+    (call,) = plan_mapping(shown_mapping(), paused, STREAM)
+
+    assert created.request["Enabled"] is False
+    assert (call.request, call.reason) == (
+        {"UUID": "1-2-3", "Enabled": False},
+        "the mapping is switched on",
+    )
+    assert plan_mapping(shown_mapping(State="Disabled"), paused, STREAM) == ()
+
+
 def test_a_mapping_that_is_going_is_not_deleted_again() -> None:
     mappings = [shown_mapping(State="Deleting"), shown_mapping(UUID="4-5-6")]
 
