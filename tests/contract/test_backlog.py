@@ -19,7 +19,8 @@ from outbox_sdk.testing import InMemoryTable
 from tests.support.fixtures import endpoint_of
 from tests.support.outbox_tables import Items, MemoryTable, TableView, item_of, key_of, open_outbox_table
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+# What servers and adapters agree on is the same on every interpreter.
+pytestmark = [pytest.mark.integration, pytest.mark.once, pytest.mark.asyncio(loop_scope="module")]
 
 NOW = "2026-11-23T10:00:00.000000Z"
 SIX_HOURS_AGO = "2026-11-23T04:00:00.000000Z"

@@ -23,7 +23,8 @@ from outbox_sdk.testing import InMemoryTable
 from tests.support.fixtures import endpoint_of
 from tests.support.outbox_tables import Items, MemoryTable, TableView, item_of, key_of, open_outbox_table
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+# What servers and adapters agree on is the same on every interpreter.
+pytestmark = [pytest.mark.integration, pytest.mark.once, pytest.mark.asyncio(loop_scope="module")]
 
 NOW, NOW_SECONDS = "2026-11-23T10:00:00.000000Z", 1_795_428_000.75
 

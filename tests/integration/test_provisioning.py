@@ -10,7 +10,8 @@ from outbox_sdk.core.table import create_table_request
 from tests.support.aws import open_client
 from tests.support.fixtures import endpoint_of
 
-pytestmark = pytest.mark.integration
+# The same on every interpreter.
+pytestmark = [pytest.mark.integration, pytest.mark.once]
 
 every_design = pytest.mark.parametrize(
     "design", [TableDesign.ordered, TableDesign.message_keyed], ids=["ordered", "message_keyed"]

@@ -77,6 +77,7 @@ def test_a_failing_seed_says_how_to_play_it_again(capsys: pytest.CaptureFixture[
     assert "committed" in shown
 
 
+@pytest.mark.once
 def test_the_table_of_repetitions_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--seeds", str(len(FAULT_CLASSES)), "--processes", "1", "--no-mutants"]) == 0
     shown = capsys.readouterr().out
