@@ -116,7 +116,9 @@ class _Engine:
 
     def run(self, event: Any, context: Any) -> BatchReport:
         """Relay one batch."""
-        return self._runner.run(self._relay_batch(event, context))
+        # The runner's own `run` listens for Ctrl-C first, which takes as long as ten messages: nobody presses
+        # it in Lambda, and anywhere else it ends the batch without this as well.
+        return self._runner.get_loop().run_until_complete(self._relay_batch(event, context))
 
     def close(self) -> None:
         """Close the clients and the loop."""

@@ -16,6 +16,7 @@ from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.backlog import DynamoDbBacklog
 from outbox_sdk.shell.ports import Backlog
 from outbox_sdk.testing import InMemoryTable
+from tests.support.aws import open_services
 from tests.support.fixtures import endpoint_of
 from tests.support.outbox_tables import Items, MemoryTable, TableView, item_of, key_of, open_outbox_table
 
@@ -68,11 +69,12 @@ async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
         double = InMemoryTable(DESIGNS[design])
         yield Case(MemoryTable(double), double)
         return
-    async with open_outbox_table(endpoint_of(request, part), DESIGNS[design]) as table:
+    endpoint = endpoint_of(request, part)
+    async with open_outbox_table(endpoint, DESIGNS[design]) as table, open_services(endpoint) as services:
         yield Case(
             table,
-            DynamoDbBacklog(table.dynamodb, table.name, table.design),
-            DynamoDbBacklog(table.dynamodb, "there-is-no-such-table", table.design),
+            DynamoDbBacklog(services.dynamodb, table.name, table.design),
+            DynamoDbBacklog(services.dynamodb, "there-is-no-such-table", table.design),
         )
 
 

@@ -26,6 +26,7 @@ from outbox_sdk.core.routing import Routing, is_fifo
 from outbox_sdk.shell.ports import Publisher
 from outbox_sdk.shell.sns import SnsPublisher
 from outbox_sdk.testing import InMemoryTopics
+from tests.support.aws import open_services
 from tests.support.fixtures import endpoint_of
 from tests.support.topics import MemoryTopic, Received, TopicView, open_topic
 
@@ -87,8 +88,9 @@ async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
         double = InMemoryTopics([name])
         yield Case(MemoryTopic(double, name), double)
         return
-    async with open_topic(endpoint_of(request, part), fifo=fifo) as topic:
-        yield Case(topic, SnsPublisher(topic.sns))
+    endpoint = endpoint_of(request, part)
+    async with open_topic(endpoint, fifo=fifo) as topic, open_services(endpoint) as services:
+        yield Case(topic, SnsPublisher(services.sns))
 
 
 def _cases(*parts: str, fifo: tuple[bool, ...] = (False, True)) -> pytest.MarkDecorator:

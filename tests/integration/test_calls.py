@@ -20,7 +20,7 @@ from outbox_sdk.core.mark import MarkStrategy
 from outbox_sdk.core.outcome import Dispatched, Held, MarkRefused, Outcome, Parked, Unmarked
 from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.routing import Routing
-from outbox_sdk.shell.aws import AwsAccess, Clients, open_clients
+from outbox_sdk.shell.aws import AwsAccess, AwsServices, open_services
 from outbox_sdk.shell.relay import create_context, relay_batch
 from tests.support.events import insert_records, write_event
 from tests.support.wire import (
@@ -55,13 +55,13 @@ def wire(endpoint: Wire) -> Wire:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def clients(endpoint: Wire) -> AsyncIterator[Clients]:
-    """The relay's own clients, opened where the environment asks botocore to retry by itself."""
+async def services(endpoint: Wire) -> AsyncIterator[AwsServices]:
+    """The relay's own services, opened where the environment asks botocore to retry by itself."""
     access = AwsAccess(region="us-east-1", endpoint_url=endpoint.endpoint_url, credentials=("local", "local"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_MAX_ATTEMPTS", "9")
         patch.setenv("AWS_RETRY_MODE", "standard")
-        async with open_clients(access) as opened:
+        async with open_services(access) as opened:
             yield opened
 
 
@@ -91,11 +91,11 @@ class RelayQuickly(Protocol):
 
 
 @pytest.fixture
-def relay_quickly(wire: Wire, clients: Clients) -> RelayQuickly:
+def relay_quickly(wire: Wire, services: AwsServices) -> RelayQuickly:
     async def relay(
         records: Sequence[dict[str, Any]], *, retry: RetryPolicy = QUICK, **configuration: Any
     ) -> list[Outcome]:
-        context = create_context(configure(wire, **configuration), clients, ROUTING)
+        context = create_context(configure(wire, **configuration), services, ROUTING)
         return outcomes_of(await relay_batch(replace(context, retry=retry), write_event(records)))
 
     return relay
@@ -261,7 +261,7 @@ ERRORS_OF_THE_MARK: dict[str, tuple[Answer, Outcome, int]] = {
     "trouble": (dynamodb_error(500, "InternalServerError"), Unmarked("InternalServerError"), 4),
     "unheard-of 400": (dynamodb_error(400, "New"), Unmarked("New"), 4),
     "a proxy's 503": (raw_answer(503, "<html>Service Unavailable</html>"), Unmarked("503"), 4),
-    "no JSON": (raw_answer(200, "not JSON {"), Unmarked("MissingFromResponse"), 4),
+    "no JSON": (raw_answer(200, "not JSON {"), Unmarked("UnreadableResponse"), 4),
     "no answers": (raw_answer(200, "{}"), Unmarked("MissingFromResponse"), 4),
     "one throttled": (statements_answer(s0="ThrottlingError"), Unmarked("ThrottlingError"), 4),
     "one in conflict": (statements_answer(s0="TransactionConflict"), Unmarked("TransactionConflict"), 4),

@@ -200,15 +200,17 @@ async def test_a_message_without_its_topic_is_reported_for_lambda_to_bring_again
     assert_marked(await deployment.stored(good))
 
 
-async def test_clients_are_made_once_a_process_and_none_by_the_import(deployment: Deployment) -> None:
+async def test_connections_are_pooled_once_a_process_and_not_by_the_import(
+    deployment: Deployment,
+) -> None:
     await deployment.table.put(deployment.item(1))
     event = await deployment.stream_event()
 
     run = await deployment.invoke(event, event, event)
 
     assert run.responses == [SUCCESS] * 3
-    assert run.clients_made_by_import == []
-    assert sorted(run.clients) == ["dynamodb", "sns"]
+    assert run.pools_opened_by_import == 0
+    assert run.pools == 1
 
 
 async def test_what_the_process_published_and_marked_is_not_published_again(deployment: Deployment) -> None:
@@ -270,7 +272,7 @@ async def test_a_wrong_variable_fails_each_invocation_with_one_sentence(
     run = await deployment.invoke(event, event, **variables)
 
     assert run.results == [{"error": "ConfigurationError", "text": text}] * 2
-    assert run.clients == []
+    assert run.pools == 0
 
 
 async def test_an_event_of_another_table_is_refused_before_anything_is_published(

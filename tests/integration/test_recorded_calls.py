@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from outbox_sdk.core.identifiers import ItemKey
 from outbox_sdk.core.lookup import LookupResult, Missing
 from outbox_sdk.core.operations import Role
 from outbox_sdk.embedded_stack import EmbeddedStack
+from outbox_sdk.shell.aws import AwsError
 from outbox_sdk.shell.context import RelayContext
+from outbox_sdk.shell.dynamodb import call
 from outbox_sdk.shell.relay import relay_batch
 from tests.faults.support import open_wire_context
 from tests.support import recorded_calls
@@ -59,8 +60,8 @@ async def test_a_call_that_its_policy_allows_is_judged_and_nothing_is_found() ->
     await relay_one()
 
     after = recorded_calls.count_calls()
-    for call in ("relay sns PublishBatch", "relay dynamodb BatchExecuteStatement"):
-        assert after[call] == before.get(call, 0) + 1
+    for name in ("relay sns PublishBatch", "relay dynamodb BatchExecuteStatement"):
+        assert after[name] == before.get(name, 0) + 1
     assert recorded_calls.take_findings() == []
 
 
@@ -93,10 +94,9 @@ async def test_a_call_in_no_role_is_found() -> None:
         wire.script("CreateTopic", sns_error(403, "AuthorizationError", "no"))
         async with open_wire_context(wire) as context:
             publisher: Any = context.publisher
-            with pytest.raises(ClientError):
-                await publisher._client.create_topic(Name="t")
+            await publisher._sns.post(b"Action=CreateTopic&Name=t", {})
 
-    assert recorded_calls.take_findings() == ["sns CreateTopic was called by a relay's client in no role"]
+    assert recorded_calls.take_findings() == ["sns CreateTopic was called by a relay in no role"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ async def test_a_call_in_no_role_is_found() -> None:
             "the policy of the relay denies dynamodb:Scan on "
             "arn:aws:dynamodb:us-east-1:123456789012:table/outbox",
         ),
-        ("ListTables", {}, "ListTables could not be judged: UnknownCallError: dynamodb ListTables"),
+        ("ListTables", {}, "a call of dynamodb could not be judged: UnknownCallError: dynamodb ListTables"),
     ],
 )
 async def test_a_call_that_a_relay_has_no_business_with_is_found(
@@ -123,8 +123,8 @@ async def test_a_call_that_a_relay_has_no_business_with_is_found(
                 park = table.park
 
                 async def lookup(self, keys: Any) -> Mapping[ItemKey, LookupResult]:
-                    with pytest.raises(ClientError):
-                        await table._client._make_api_call(operation, arguments)
+                    with pytest.raises(AwsError, match="AccessDeniedException"):
+                        await call(table._dynamodb, operation, arguments)
                     return dict.fromkeys(keys, Missing())
 
             event = write_event(insert_records(1, age_seconds=60))
@@ -154,8 +154,8 @@ async def test_calls_in_the_processes_of_the_handler_and_of_the_command_are_judg
 
     after = recorded_calls.count_calls()
     assert len(run.responses[0]["batchItemFailures"]) == 1  # there is no such topic
-    for call in ("relay sns PublishBatch", "sweeper dynamodb Query"):
-        assert after[call] > before.get(call, 0)
+    for name in ("relay sns PublishBatch", "sweeper dynamodb Query"):
+        assert after[name] > before.get(name, 0)
 
 
 PLANTED = """

@@ -8,7 +8,10 @@ from typing import Any
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 
-__all__ = ["open_client"]
+from outbox_sdk.shell import aws
+from tests.support import recorded_calls
+
+__all__ = ["open_client", "open_services"]
 
 
 @asynccontextmanager
@@ -46,6 +49,15 @@ async def open_client(
         config=defaults.merge(config) if config else defaults,
     ) as client:
         yield client
+
+
+@asynccontextmanager
+async def open_services(endpoint_url: str) -> AsyncIterator[aws.AwsServices]:
+    """Open what the relay asks AWS by, at ``endpoint_url``. Its calls are the test's, and not judged."""
+    access = aws.AwsAccess(region="us-east-1", endpoint_url=endpoint_url, credentials=("local", "local"))
+    async with aws.open_services(access) as services:
+        recorded_calls.excuse(*services)
+        yield services
 
 
 @cache

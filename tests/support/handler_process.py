@@ -22,8 +22,8 @@ class Invocations:
     """What a process did. ``results`` has ``{"response": …}`` or ``{"error": …, "text": …}`` an event."""
 
     results: list[dict[str, Any]]
-    clients: list[str]
-    clients_made_by_import: list[str]
+    pools: int
+    pools_opened_by_import: int
     stdout: str
     stderr: str
 

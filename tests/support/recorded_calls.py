@@ -6,6 +6,7 @@ Calls of the tests' own clients are nobody's, and so are those of the demo's, wh
 """
 
 import functools
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import parse_qsl
+from weakref import WeakSet
 
 from aiobotocore.client import AioBaseClient
 
@@ -23,6 +26,7 @@ from outbox_sdk.core.operations import Role
 from outbox_sdk.core.permissions import Grants, policy_document
 from outbox_sdk.core.place import Place
 from outbox_sdk.core.routing import Routing
+from outbox_sdk.shell.aws import AwsService
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.relay import Relay
 from tests.support.iam import AccessRequest, find_uses
@@ -32,6 +36,7 @@ __all__ = [
     "PolicyError",
     "check_calls",
     "count_calls",
+    "excuse",
     "install",
     "merge_calls",
     "policy_of",
@@ -41,6 +46,7 @@ __all__ = [
 _findings: list[str] = []
 _calls: Counter[str] = Counter()
 _iterators: dict[str, str] = {}
+_excused: WeakSet[AwsService] = WeakSet()
 _listeners: list[list[tuple[Role, AccessRequest]]] = []
 
 
@@ -100,6 +106,7 @@ def install() -> None:
     patch.object(Relay, "sweep", _in_role(Relay.sweep, "sweeper")).start()
     clients: Any = AioBaseClient  # whose types leave the method out that every call goes through
     patch.object(clients, "_make_api_call", _judged(clients._make_api_call)).start()
+    patch.object(AwsService, "post", _judged_post(AwsService.post)).start()
 
 
 def _in_role(function: Any, role: Role) -> Any:
@@ -129,7 +136,7 @@ def _judged(make_api_call: Any) -> Any:
         ours = client.meta.config.user_agent_extra == "dynamodb-outbox-sdk"
         if ours:
             try:
-                _judge(client, operation_name, api_params)
+                _judge_client(client, operation_name, api_params)
             except Exception as error:  # in the caller's hands it would become an outcome, and be lost
                 _findings.append(f"{operation_name} could not be judged: {type(error).__name__}: {error}")
         answer = await make_api_call(client, operation_name, api_params)
@@ -140,17 +147,46 @@ def _judged(make_api_call: Any) -> Any:
     return judge
 
 
-def _judge(client: Any, operation_name: str, api_params: Mapping[str, Any]) -> None:
-    acting = _acting.get()
+def _judged_post(post: Any) -> Any:
+    @functools.wraps(post)
+    async def judge(service: AwsService, body: bytes, headers: Mapping[str, str]) -> Any:
+        try:
+            operation_name, parameters = _read_call(body, headers)
+            if service not in _excused:
+                _judge(service.name, service.region, operation_name, parameters)
+        except Exception as error:  # as above
+            _findings.append(f"a call of {service.name} could not be judged: {type(error).__name__}: {error}")
+        return await post(service, body, headers)
+
+    return judge
+
+
+def _read_call(body: bytes, headers: Mapping[str, str]) -> tuple[str, Mapping[str, Any]]:
+    target = headers.get("X-Amz-Target")
+    if target is not None:
+        return target.rpartition(".")[2], json.loads(body)
+    fields = dict(parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True))
+    return fields["Action"], fields
+
+
+def _judge_client(client: Any, operation_name: str, api_params: Mapping[str, Any]) -> None:
     service = client.meta.service_model.service_name
-    if acting is None:
+    if _acting.get() is None:
         # A relay's clients leave retries to the relay. It asks who it is before it is one.
         relays = client.meta.config.retries["total_max_attempts"] == 1
         if relays and operation_name != "GetCallerIdentity":
             _findings.append(f"{service} {operation_name} was called by a relay's client in no role")
         return
+    _judge(service, client.meta.region_name, operation_name, api_params)
+
+
+def _judge(service: str, region: str, operation_name: str, api_params: Mapping[str, Any]) -> None:
+    acting = _acting.get()
+    if acting is None:
+        _findings.append(f"{service} {operation_name} was called by a relay in no role")
+        return
     routing = acting.context.wrapping.routing
-    caller = Caller(client.meta.region_name, routing.account_id, routing.partition, _iterators)
+    caller = Caller(region, routing.account_id, routing.partition, _iterators)
     policy = policy_of(acting.role, acting.context, publishes=acting.publishes)
     _calls[f"{acting.role} {service} {operation_name}"] += 1
     requests = requests_of(service, operation_name, api_params, caller)
@@ -189,6 +225,11 @@ def listen() -> Iterator[list[tuple[Role, AccessRequest]]]:
         yield heard
     finally:
         _listeners.remove(heard)
+
+
+def excuse(*services: AwsService) -> None:
+    """Judge no call of these: a test makes them, and no relay."""
+    _excused.update(services)
 
 
 def take_findings() -> list[str]:

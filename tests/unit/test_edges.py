@@ -79,11 +79,12 @@ async def test_an_observer_that_fails_ends_the_reading_and_repeats_nothing(
     async def open_client(*_: Any) -> AsyncIterator[Streams]:
         yield streams
 
-    async def describe_table(**_: Any) -> Any:
+    async def call(*_: Any) -> Any:
         return {"Table": {"LatestStreamArn": ARN}}
 
     monkeypatch.setattr(relay_module, "open_client", open_client)
-    clients: Any = SimpleNamespace(dynamodb=SimpleNamespace(describe_table=describe_table))
+    monkeypatch.setattr(relay_module, "call", call)
+    services: Any = SimpleNamespace(dynamodb=None)
     stop = asyncio.Event()
 
     def on_batch(_: object) -> None:
@@ -91,7 +92,7 @@ async def test_an_observer_that_fails_ends_the_reading_and_repeats_nothing(
 
     with pytest.raises(BrokenPipeError):
         await asyncio.wait_for(
-            Relay(stack._context, clients, AwsAccess(region="us-east-1")).follow(
+            Relay(stack._context, services, AwsAccess(region="us-east-1")).follow(
                 stop=stop, on_batch=on_batch
             ),
             timeout=30,

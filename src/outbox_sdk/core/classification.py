@@ -72,6 +72,7 @@ _RETRY = (
     "ConnectionFailed",
     "MissingFromResponse",
     "Timeout",
+    "UnreadableResponse",
 )
 _CONFIGURATION = (
     "AccessDenied",

@@ -1,7 +1,6 @@
 """The backlog on DynamoDB: a page of the index, a consistent read, a touch; one request each."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from outbox_sdk.core.backlog import (
     BucketPage,
@@ -20,10 +19,8 @@ from outbox_sdk.core.identifiers import Item, ItemKey, TableName
 from outbox_sdk.core.lookup import Unreadable
 from outbox_sdk.core.mark import Unwritten
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.shell.aws import translate_error
-
-if TYPE_CHECKING:
-    from types_aiobotocore_dynamodb import DynamoDBClient
+from outbox_sdk.shell.aws import AwsService, translate_error
+from outbox_sdk.shell.dynamodb import call
 
 __all__ = ["DynamoDbBacklog"]
 
@@ -31,8 +28,8 @@ __all__ = ["DynamoDbBacklog"]
 class DynamoDbBacklog:
     """Lists, reads and touches outstanding items; see :class:`~outbox_sdk.shell.ports.Backlog`."""
 
-    def __init__(self, client: "DynamoDBClient", table_name: TableName | str, design: TableDesign) -> None:
-        self._client = client
+    def __init__(self, dynamodb: AwsService, table_name: TableName | str, design: TableDesign) -> None:
+        self._dynamodb = dynamodb
         self._table_name = TableName(table_name)
         self._design = design
 
@@ -40,7 +37,7 @@ class DynamoDbBacklog:
         """Read one page of the index."""
         arguments = list_bucket_request(bucket, self._design, self._table_name, cursor=cursor, limit=limit)
         try:
-            response = await self._client.query(**arguments)
+            response = await call(self._dynamodb, "Query", arguments)
         except Exception as error:
             return Unreadable(translate_error(error).code)
         return decode_page(response, self._design)
@@ -49,7 +46,7 @@ class DynamoDbBacklog:
         """Make one read."""
         arguments = fetch_request(keys, self._design, self._table_name, whole=whole)
         try:
-            response = await self._client.batch_get_item(**arguments)
+            response = await call(self._dynamodb, "BatchGetItem", arguments)
         except Exception as error:
             return dict.fromkeys(keys, Unreadable(translate_error(error).code))
         return decode_fetch_response(keys, response, self._design, self._table_name)
@@ -58,7 +55,7 @@ class DynamoDbBacklog:
         """Touch one item."""
         arguments = touch_request(touch, self._design, self._table_name)
         try:
-            await self._client.update_item(**arguments)
+            await call(self._dynamodb, "UpdateItem", arguments)
         except Exception as error:
             code = translate_error(error).code
             return Untouched() if code == "ConditionalCheckFailedException" else Unwritten(code)

@@ -1,8 +1,9 @@
 """The table on DynamoDB: three ways to mark, and reading and parking items."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, assert_never
+from typing import Any, assert_never
 
+from outbox_sdk.core.dynamodb_json import decode_answer, decode_error, encode_arguments, headers_of
 from outbox_sdk.core.identifiers import ItemKey, TableName
 from outbox_sdk.core.lookup import LookupResult, Unreadable, decode_lookup_response, lookup_request
 from outbox_sdk.core.mark import (
@@ -21,18 +22,32 @@ from outbox_sdk.core.mark import (
     park_request,
 )
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.shell.aws import translate_error
+from outbox_sdk.shell.aws import AwsError, AwsService, translate_error
 from outbox_sdk.shell.ports import Marker
 
-if TYPE_CHECKING:
-    from types_aiobotocore_dynamodb import DynamoDBClient
+__all__ = ["BatchMarker", "DeleteMarker", "DynamoDbTable", "SingleMarker", "call", "create_marker"]
 
-__all__ = ["BatchMarker", "DeleteMarker", "DynamoDbTable", "SingleMarker", "create_marker"]
+
+async def call(dynamodb: AwsService, operation: str, arguments: Mapping[str, Any]) -> Any:
+    """Make one call, with arguments as AWS clients take them; binary values of the answer are base64 text.
+
+    Raises:
+        AwsError: DynamoDB refuses it, or what answered is not DynamoDB; and what
+            :meth:`~outbox_sdk.shell.aws.AwsService.post` raises.
+    """
+    status, body = await dynamodb.post(encode_arguments(arguments), headers_of(operation))
+    if status != 200:
+        code, text = decode_error(status, body)
+        raise AwsError(code, status, text)
+    answer = decode_answer(body)
+    if answer is None:
+        raise AwsError("UnreadableResponse", status)
+    return answer
 
 
 class _OnTable:
-    def __init__(self, client: "DynamoDBClient", table_name: TableName | str, design: TableDesign) -> None:
-        self._client = client
+    def __init__(self, dynamodb: AwsService, table_name: TableName | str, design: TableDesign) -> None:
+        self._dynamodb = dynamodb
         self._table_name = TableName(table_name)
         self._design = design
 
@@ -47,7 +62,7 @@ class BatchMarker(_OnTable):
         """Make one request; see :class:`~outbox_sdk.shell.ports.Marker`."""
         arguments = mark_statements_request(marks, self._design, self._table_name)
         try:
-            response = await self._client.batch_execute_statement(**arguments)
+            response = await call(self._dynamodb, "BatchExecuteStatement", arguments)
         except Exception as error:
             return _all_unwritten(marks, error)
         return decode_statement_response(marks, response)
@@ -64,7 +79,7 @@ class SingleMarker(_OnTable):
         (mark,) = marks
         arguments = mark_request(mark, self._design, self._table_name)
         try:
-            await self._client.update_item(**arguments)
+            await call(self._dynamodb, "UpdateItem", arguments)
         except Exception as error:
             return (_settle_condition(error),)
         return (Marked(),)
@@ -80,23 +95,23 @@ class DeleteMarker(_OnTable):
         """Make one request; see :class:`~outbox_sdk.shell.ports.Marker`."""
         arguments = delete_marks_request(marks, self._table_name)
         try:
-            response = await self._client.batch_write_item(**arguments)
+            response = await call(self._dynamodb, "BatchWriteItem", arguments)
         except Exception as error:
             return _all_unwritten(marks, error)
         return decode_delete_response(marks, response, self._table_name)
 
 
 def create_marker(
-    strategy: MarkStrategy, client: "DynamoDBClient", table_name: TableName | str, design: TableDesign
+    strategy: MarkStrategy, dynamodb: AwsService, table_name: TableName | str, design: TableDesign
 ) -> Marker:
     """Give the marker of a strategy."""
     match strategy:
         case "batch":
-            return BatchMarker(client, table_name, design)
+            return BatchMarker(dynamodb, table_name, design)
         case "single":
-            return SingleMarker(client, table_name, design)
+            return SingleMarker(dynamodb, table_name, design)
         case "delete":
-            return DeleteMarker(client, table_name, design)
+            return DeleteMarker(dynamodb, table_name, design)
         case _:
             assert_never(strategy)
 
@@ -108,7 +123,7 @@ class DynamoDbTable(_OnTable):
         """Make one read; see :class:`~outbox_sdk.shell.ports.Table`."""
         arguments = lookup_request(keys, self._design, self._table_name)
         try:
-            response = await self._client.batch_get_item(**arguments)
+            response = await call(self._dynamodb, "BatchGetItem", arguments)
         except Exception as error:
             return dict.fromkeys(keys, Unreadable(translate_error(error).code))
         results, unprocessed = decode_lookup_response(keys, response, self._design, self._table_name)
@@ -118,7 +133,7 @@ class DynamoDbTable(_OnTable):
         """Set one item aside; see :class:`~outbox_sdk.shell.ports.Table`."""
         arguments = park_request(park, self._design, self._table_name, now=now)
         try:
-            await self._client.update_item(**arguments)
+            await call(self._dynamodb, "UpdateItem", arguments)
         except Exception as error:
             return _settle_condition(error)
         return Marked()

@@ -18,17 +18,17 @@ from outbox_sdk.core.stream import Record, decode_event, decode_event_json
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.aws import (
     AwsAccess,
-    Clients,
+    AwsServices,
     fetch_identity,
     find_region,
     open_client,
-    open_clients,
+    open_services,
     partition_of,
     translate_error,
 )
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.dispatch import Dispatch
-from outbox_sdk.shell.dynamodb import DynamoDbTable, create_marker
+from outbox_sdk.shell.dynamodb import DynamoDbTable, call, create_marker
 from outbox_sdk.shell.lookups import lookup_all
 from outbox_sdk.shell.pace import Pace
 from outbox_sdk.shell.sns import SnsPublisher
@@ -124,14 +124,14 @@ async def _relay_intake(
 
 
 class Relay:
-    """A relay with its clients open; made by :func:`open_relay`, and good for one event loop.
+    """A relay with its connections open; made by :func:`open_relay`, and good for one event loop.
 
     Batches of different shards may be relayed at the same time; those of one shard one after the other.
     """
 
-    def __init__(self, context: RelayContext, clients: Clients, access: AwsAccess) -> None:
+    def __init__(self, context: RelayContext, services: AwsServices, access: AwsAccess) -> None:
         self.context = context
-        self._clients = clients
+        self._services = services
         self._access = access
 
     async def relay_batch(self, event: object, *, remaining_seconds: float | None = None) -> BatchReport:
@@ -157,7 +157,7 @@ class Relay:
         context = self.context
         return await sweep(
             context,
-            DynamoDbBacklog(self._clients.dynamodb, context.table_name, context.design),
+            DynamoDbBacklog(self._services.dynamodb, context.table_name, context.design),
             sweep_after=context.sweep_after if sweep_after is None else sweep_after,
             limit=context.sweep_limit if limit is None else limit,
             remaining_seconds=remaining_seconds,
@@ -208,7 +208,7 @@ class Relay:
     async def _find_stream(self) -> str:
         table_name = self.context.table_name
         try:
-            table = (await self._clients.dynamodb.describe_table(TableName=table_name))["Table"]
+            table = (await call(self._services.dynamodb, "DescribeTable", {"TableName": table_name}))["Table"]
         except Exception as error:
             code = translate_error(error).code
             raise ConfigurationError(
@@ -216,7 +216,7 @@ class Relay:
             ) from error
         if not table.get("LatestStreamArn"):
             raise ConfigurationError("DYNAMODB_OUTBOX_TABLE_NAME", f"table {table_name!r} has no stream")
-        return table["LatestStreamArn"]
+        return str(table["LatestStreamArn"])
 
 
 async def _set_after(first: asyncio.Event, second: asyncio.Event) -> None:
@@ -233,7 +233,7 @@ async def open_relay(
     profile: str | None = None,
     credentials: tuple[str, str] | None = None,
 ) -> AsyncIterator[Relay]:
-    """Open the clients of a relay for as long as the context lasts.
+    """Open the connections of a relay for as long as the context lasts.
 
     Topics live in the Region and account of ``function_arn``, the Lambda function's own; without one, in
     those of the configuration, and at last in the account that STS names for the credentials in use.
@@ -266,27 +266,27 @@ async def open_relay(
         prefix=configuration.aws_sns_topic_prefix,
         allowed=configuration.outbox_allowed_topics,
     )
-    async with open_clients(access) as clients:
-        yield Relay(create_context(configuration, clients, routing, design=design), clients, access)
+    async with open_services(access) as services:
+        yield Relay(create_context(configuration, services, routing, design=design), services, access)
 
 
 def create_context(
     configuration: RelayConfiguration,
-    clients: Clients,
+    services: AwsServices,
     routing: Routing,
     *,
     design: TableDesign | None = None,
 ) -> RelayContext:
-    """Put a relay together from a configuration and open clients; the caller closes the clients."""
+    """Put a relay together from a configuration and open services; the caller closes the services."""
     design = design or configuration.outbox_table_design
     table_name = configuration.dynamodb_outbox_table_name
     skip_marks = configuration.outbox_skip_mark_messages_as_dispatched
     return RelayContext(
-        publisher=SnsPublisher(clients.sns),
-        table=DynamoDbTable(clients.dynamodb, table_name, design),
+        publisher=SnsPublisher(services.sns),
+        table=DynamoDbTable(services.dynamodb, table_name, design),
         marker=None
         if skip_marks
-        else create_marker(configuration.outbox_mark_strategy, clients.dynamodb, table_name, design),
+        else create_marker(configuration.outbox_mark_strategy, services.dynamodb, table_name, design),
         table_name=table_name,
         design=design,
         wrapping=Wrapping(
