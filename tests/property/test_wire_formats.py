@@ -56,7 +56,7 @@ def parse(service: str, name: str, status: int, body: bytes) -> dict[str, Any]:
     model = operation(service, name)
     parser = create_parser(model.service_model.metadata["protocol"])
     answer = {"status_code": status, "body": body, "headers": {}}
-    parsed: dict[str, Any] = parser.parse(answer, model.output_shape)
+    parsed: dict[str, Any] = parser.parse(answer, model.output_shape)  # type: ignore[arg-type]  # may be none
     return parsed
 
 
