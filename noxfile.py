@@ -31,7 +31,7 @@ LOCKS = {
     "test": ["pyproject.toml", "--all-extras", "--group=test"],
     "lint": ["pyproject.toml", "--all-extras", "--group=lint"],
     "demo": ["pyproject.toml", "--extra=cli", "--extra=local", "--group=build"],
-    "bench": ["pyproject.toml", "--group=build"],
+    "bench": ["pyproject.toml", "--all-extras", "--group=bench"],
     "package": ["pyproject.toml", "--group=package"],
     "lock": ["--group=lock"],
     "deploy": ["--group=deploy"],
@@ -178,22 +178,15 @@ def deploy(session: nox.Session) -> None:
 @nox.session(name="deploy-data")
 def deploy_data(session: nox.Session) -> None:
     """Write what Terraform reads of the SDK, deploy/terraform/outbox.json; arguments after `--` go to it."""
-    install(session, "bench")
+    install(session, "package")
     session.run("python", "-m", "deploy.generate", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Run the benchmarks, or the one named first after `--` with the arguments that follow."""
+    """Run the benchmarks, or those named after `--`, and write docs/performance.md from what they found."""
     install(session, "bench")
-    names = sorted(path.stem for path in ROOT.glob("benchmarks/[!_]*.py"))
-    arguments = list(session.posargs)
-    if arguments and arguments[0] in names:
-        names = [arguments.pop(0)]
-    if not names:
-        session.error("There is no benchmark in benchmarks/.")
-    for name in names:
-        session.run("python", "-m", f"benchmarks.{name}", *arguments)
+    session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 @nox.session

@@ -156,7 +156,7 @@ def answer(rounds: int = 25) -> Answer:
         ),
         tables=(
             Table(
-                title=f"A cold start on {DEFAULT_RUNTIME}, CPU milliseconds above an empty Python ({empty:,.0f} ms)",
+                title=f"A cold start on {DEFAULT_RUNTIME}, CPU ms above an empty Python ({empty:,.0f} ms)",
                 headers=("what", "ms", "10–90 %", "the relay's is so much of it"),
                 rows=tuple(rows),
             ),
@@ -185,7 +185,7 @@ def _step_table(steps: Mapping[str, list[dict[str, float]]]) -> Table:
         "metrics": "Powertools' Metrics (with what Logger shares)",
         "handler": "the handler's imports",
         "event": "the event read",
-        "first batch": "the first batch: configuration, credentials, certificates, connection, two calls, log",
+        "first batch": "first batch: configuration, credentials, certificates, connection, 2 calls, log",
     }
     rows = [
         (

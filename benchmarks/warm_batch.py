@@ -27,6 +27,7 @@ Handler = Callable[[Any, Any], Any]
 
 RECORDS = 100
 DELAYS_MS = (0, 5, 20)
+_NOWHERE = Path(os.devnull).open("w")  # noqa: SIM115 - open for as long as a logger may write to it
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "not-a-secret",
@@ -52,7 +53,7 @@ def lambda_environment(endpoint: Endpoint) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     try:
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        with redirect_stdout(_NOWHERE):
             yield
     finally:
         for name, value in before.items():

@@ -22,7 +22,7 @@ def main(folder: str, module: str, event_file: str) -> None:
         marks["metrics"] = process_time()
         handler = import_module(module).handler
         marks["handler"] = process_time()
-        with open(event_file) as file:
+        with open(event_file) as file:  # noqa: PTH123 - pathlib is no import of the handler's
             event = json.load(file)
         marks["event"] = process_time()
         context = SimpleNamespace(
