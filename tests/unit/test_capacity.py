@@ -1,5 +1,6 @@
 """The capacity model against the relay itself, on virtual time; and its laws."""
 
+import doctest
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.workload import Workload
 from outbox_sdk.core.write_units import example_message
 from outbox_sdk.testing.table import stream_record
+from tests.support.documents import ROOT, code_blocks
 from tests.support.simulated_load import observe_batch, observe_stream
 
 CALLS = Calls(publish_seconds=0.02, mark_seconds=0.01)
@@ -150,6 +152,15 @@ def test_the_lag_stays_below_the_limit_and_grows_above_it(limits: dict[str, Any]
     expected = 0.1 * 0.2 * seconds
     assert behind.lag - behind.lag_before == pytest.approx(expected, rel=0.4)
     assert steady.lag - steady.lag_before < expected / 2
+
+
+def test_the_page_shows_what_the_model_gives() -> None:
+    page = ROOT / "docs" / "capacity.md"
+    examples = "\n".join("\n".join(block) + "\n" for block in code_blocks(page, "python"))
+    test = doctest.DocTestParser().get_doctest(examples, {}, page.name, str(page), 0)
+
+    assert len(test.examples) >= 15
+    assert doctest.DocTestRunner().run(test).failed == 0
 
 
 def plan(**changes: Any) -> Capacity:
