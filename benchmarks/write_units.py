@@ -14,13 +14,14 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import NamedTuple
 
+from outbox_sdk._local_server.loopback import HOST, ServerStartError, open_loopback_server
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.write_units import WriteUnits, example_message, write_units
 from outbox_sdk.provisioning import create_outbox_table
 from tests.support.aws import open_client
+from tests.support.dynamodb_local import dynamodb_local_launch_plan
 from tests.support.measured_write_units import measure_write_units
-from tests.support.servers import open_dynamodb_local
 from tests.support.unavailable import ServerUnavailable
 
 Table = tuple[str, list[str], list[list[str]]]
@@ -120,10 +121,14 @@ def row(case: Case, measured: WriteUnits | None) -> list[str]:
 
 def tables() -> list[Table]:
     try:
-        with open_dynamodb_local() as endpoint_url:
-            measured: Mapping[Case, WriteUnits] = asyncio.run(measure(endpoint_url))
+        # Not by way of the fixtures' module, which needs pytest.
+        plan = dynamodb_local_launch_plan()
+        with open_loopback_server(
+            plan, name="DynamoDB Local", health_path="/", startup_timeout_seconds=60.0
+        ) as port:
+            measured: Mapping[Case, WriteUnits] = asyncio.run(measure(f"http://{HOST}:{port}"))
         note = "m: measured on DynamoDB Local, marks of `batch` as their `UpdateItem`; c: computed"
-    except ServerUnavailable as error:
+    except (ServerStartError, ServerUnavailable) as error:
         measured, note = {}, f"all computed, for DynamoDB Local cannot be had: {error}"
     rows = [row(case, measured.get(case)) for case in cases()]
     return [(f"Write units of a message over its life ({note})", HEADERS, rows)]
