@@ -231,7 +231,7 @@ def test_a_batch_holds_what_an_invocation_takes() -> None:
     [
         ({"shards": 6}, "table partitions", 1.0),
         ({"shards": 2}, "table partitions", 3.0),
-        ({}, "table throughput", 6_000 / 40_000),
+        ({}, "table throughput", 8_000 / 40_000),
         ({"buckets": 1}, "index buckets", 2.0),
         ({"buckets": 100}, "index buckets", 0.02),
         ({"aggregate_rate": 100.0}, "partition of an aggregate", 0.6),

@@ -250,7 +250,7 @@ class _Model:
         )
         yield Resource(
             "table throughput",
-            rate * max(units.table, units.index) / workload.table_units_per_second,
+            rate * units.total / workload.table_units_per_second,
             "ask for a higher quota of the table's throughput, or spread the messages over several outboxes",
         )
         if workload.shards is not None:  # else there are as many as it takes, and never much more

@@ -25,7 +25,8 @@ practices for designing and using partition keys". A table and an index have par
 value of a partition key has at most one, where its sort key only grows."""
 
 TABLE_UNITS_PER_SECOND = 40_000
-"""Write units a second of an on-demand table, and of each index, by default: DynamoDB, "Service quotas"."""
+"""Write units a second of an on-demand table by default: DynamoDB Developer Guide, "Service quotas". That the
+indexes count towards it is documented of provisioned throughput, and taken for granted here."""
 
 READ_RECORDS = 1_000
 """Records that one read of a stream gives: DynamoDB Streams API, ``GetRecords``."""
