@@ -1,6 +1,6 @@
 """How much does an outbox carry, and is the model that says so right?
 
-Run: ``python -m benchmarks.capacity`` (or ``nox -s bench -- capacity``).
+Run: ``nox -s bench -- capacity``, or ``python -m benchmarks.capacity``.
 
 The first table is :func:`outbox_sdk.core.capacity.plan_capacity` alone, with the quotas of us-east-1 and a
 hundred index buckets. The others compare it with the real relay on virtual time: one batch of given lanes,
@@ -12,15 +12,13 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from benchmarks.harness.answers import Answer, Plot, Series, Table, print_answer
 from outbox_sdk.core.batch_cost import Calls, batch_cost
 from outbox_sdk.core.capacity import plan_capacity
 from outbox_sdk.core.poller import Poller, plan_turn
 from outbox_sdk.core.quotas import SnsQuotas
 from outbox_sdk.core.workload import Workload
 from tests.support.simulated_load import observe_batch, observe_stream
-
-Table = tuple[str, list[str], list[list[str]]]
-"""A title, headers, rows."""
 
 RATES = (100, 1_000, 10_000, 100_000)
 BODIES = {"1 KB": 1_000, "10 KB": 10_000}
@@ -54,7 +52,7 @@ STREAMS: Sequence[tuple[str, dict[str, Any]]] = (
 
 
 def capacities() -> Table:
-    return (
+    return table(
         "What a workload comes to, with the default quotas of us-east-1",
         CAPACITY_HEADERS,
         [
@@ -70,7 +68,7 @@ def capacities_with_raised_quotas() -> Table:
         "table_units_per_second": 4_000_000.0,
         "sns": SnsQuotas(standard=200_000, fifo=200_000, fifo_topic=200_000, fifo_topic_bytes=2e9),
     }
-    return (
+    return table(
         "The same with quotas raised, and FIFO topics of the throughput scope MessageGroup",
         CAPACITY_HEADERS,
         [
@@ -150,7 +148,7 @@ def batches() -> Table:
                 f"{observed.seconds * 1_000:.0f} ms",
             ]
         )
-    return "One batch: the model and the relay on virtual time", headers, rows
+    return table("One batch: the model and the relay on virtual time", headers, rows)
 
 
 def streams() -> Table:
@@ -181,22 +179,41 @@ def streams() -> Table:
                 f"{observed.lag_99:.2f} s",
             ]
         )
-    return "One poller: the model and the relay behind a simulated stream", headers, rows
+    return table("One poller: the model and the relay behind a simulated stream", headers, rows)
 
 
-def tables() -> list[Table]:
-    return [capacities(), capacities_with_raised_quotas(), batches(), streams()]
+def table(title: str, headers: list[str], rows: list[list[str]]) -> Table:
+    return Table(title=title, headers=tuple(headers), rows=tuple(map(tuple, rows)))
 
 
-def main() -> None:
-    for title, headers, rows in tables():
-        print(f"{title}\n")
-        print(f"| {' | '.join(headers)} |")
-        print(f"|{'---|' * len(headers)}")
-        for cells in rows:
-            print(f"| {' | '.join(cells)} |")
-        print()
+def lag_plot() -> Plot:
+    """How the lag of one poller grows with what arrives, by the model and by the simulation."""
+    loads = (20.0, 60.0, 120.0, 180.0, 240.0, 300.0)
+    turns = [plan_turn(Poller(calls=CALLS, arrivals=load)) for load in loads]
+    seen = [observe_stream(Poller(calls=CALLS, arrivals=load), seconds=20.0, pollers=2) for load in loads]
+    return Plot(
+        name="capacity",
+        title="Lag behind one poller of a stream",
+        x_label="messages a second",
+        y_label="seconds",
+        series=(
+            Series("model", loads, tuple(turn.lag for turn in turns)),
+            Series("relay on virtual time", loads, tuple(observed.lag for observed in seen)),
+        ),
+    )
+
+
+def answer() -> Answer:
+    question, _, method = (__doc__ or "").partition("\n\n")
+    return Answer(
+        name="capacity",
+        question=question,
+        method=method,
+        tables=(capacities(), capacities_with_raised_quotas(), batches(), streams()),
+        plots=(lag_plot(),),
+        notes="How the model is used, what it assumes and what is not known: [capacity](capacity.md).",
+    )
 
 
 if __name__ == "__main__":
-    main()
+    print_answer(answer())

@@ -96,7 +96,7 @@ def full_event(size: int) -> dict[str, Any]:
 
 def measure_memory(rounds: int) -> dict[str, tuple[int, float]]:
     """Give the records of an event and the bytes that relaying it adds, by what it is."""
-    events = {
+    events: dict[str, Callable[[], dict[str, Any]]] = {
         "10,000 small records": lambda: make_event(10_000, size=SMALL),
         "6 MB of 1 KB messages": lambda: full_event(1_000),
         "6 MB of 200 KB messages": lambda: full_event(200_000),

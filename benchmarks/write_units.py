@@ -1,6 +1,6 @@
 """What does a message cost in DynamoDB's write units over its life, and what of that has a server confirmed?
 
-Run: ``python -m benchmarks.write_units`` (or ``nox -s bench -- write_units``).
+Run: ``nox -s bench -- write_units``, or ``python -m benchmarks.write_units``.
 
 All figures are computed by :mod:`outbox_sdk.core.write_units`. Those marked ``m`` are what DynamoDB Local
 reported for the same request; it reports none for PartiQL, so a mark of the strategy ``batch`` is measured
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import NamedTuple
 
+from benchmarks.harness.answers import Answer, Table, print_answer
 from outbox_sdk._local_server.loopback import HOST, ServerStartError, open_loopback_server
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
 from outbox_sdk.core.table import TableDesign
@@ -23,9 +24,6 @@ from tests.support.aws import open_client
 from tests.support.dynamodb_local import dynamodb_local_launch_plan
 from tests.support.measured_write_units import measure_write_units
 from tests.support.unavailable import ServerUnavailable
-
-Table = tuple[str, list[str], list[list[str]]]
-"""A title, headers, rows."""
 
 DESIGNS: Mapping[str, TableDesign] = {
     "ordered": TableDesign.ordered,
@@ -130,18 +128,16 @@ def tables() -> list[Table]:
         note = "m: measured on DynamoDB Local, marks of `batch` as their `UpdateItem`; c: computed"
     except (ServerStartError, ServerUnavailable) as error:
         measured, note = {}, f"all computed, for DynamoDB Local cannot be had: {error}"
-    rows = [row(case, measured.get(case)) for case in cases()]
-    return [(f"Write units of a message over its life ({note})", HEADERS, rows)]
+    rows = tuple(tuple(row(case, measured.get(case))) for case in cases())
+    return [
+        Table(title=f"Write units of a message over its life ({note})", headers=tuple(HEADERS), rows=rows)
+    ]
 
 
-def main() -> None:
-    for title, headers, rows in tables():
-        print(f"{title}\n")
-        print(f"| {' | '.join(headers)} |")
-        print(f"|{'---|' * 4}{'---:|' * (len(headers) - 4)}")
-        for cells in rows:
-            print(f"| {' | '.join(cells)} |")
+def answer() -> Answer:
+    question, _, method = (__doc__ or "").partition("\n\n")
+    return Answer(name="write_units", question=question, method=method, tables=tuple(tables()))
 
 
 if __name__ == "__main__":
-    main()
+    print_answer(answer())
