@@ -15,8 +15,9 @@ import pytest
 from outbox_sdk.core.outcome import Dispatched, Held
 from outbox_sdk.core.publish import EntryFailed, PublishRequest, RequestFailed
 from outbox_sdk.core.retry import RetryPolicy
-from outbox_sdk.shell import aws
-from outbox_sdk.shell.aws import AwsAccess, client_config
+from outbox_sdk.shell.aws import service as aws_service
+from outbox_sdk.shell.aws.access import AwsAccess
+from outbox_sdk.shell.aws.session import client_config
 from outbox_sdk.shell.context import PublishedMemo
 from tests.faults.support import (
     CANARY,
@@ -343,7 +344,7 @@ async def test_fault_37_hung_socket(wire: Wire, monkeypatch: pytest.MonkeyPatch)
     """A call without an answer is given up long before the invocation, and made again."""
     config: Any = client_config(AwsAccess(region="us-east-1"))
     assert config.connect_timeout + config.read_timeout <= 10
-    monkeypatch.setattr(aws, "_READ_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(aws_service, "READ_TIMEOUT_SECONDS", 0.3)
     wire.script("PublishBatch", "hang")
 
     async with open_wire_context(wire) as context:
@@ -387,7 +388,7 @@ async def test_fault_38_no_way_to_sns(wire: Wire, monkeypatch: pytest.MonkeyPatc
     if cause == "name":
         monkeypatch.setattr(socket, "getaddrinfo", fail)
     else:
-        monkeypatch.setattr(aws, "_CONNECT_TIMEOUT_SECONDS", 0.1)
+        monkeypatch.setattr(aws_service, "CONNECT_TIMEOUT_SECONDS", 0.1)
         monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", never)
         endpoint = wire.endpoint_url
 

@@ -20,7 +20,8 @@ from outbox_sdk.core.mark import MarkStrategy
 from outbox_sdk.core.outcome import Dispatched, Held, MarkRefused, Outcome, Parked, Unmarked
 from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.routing import Routing
-from outbox_sdk.shell.aws import AwsAccess, AwsServices, open_services
+from outbox_sdk.shell.aws.access import AwsAccess
+from outbox_sdk.shell.aws.service import AwsServices, open_services
 from outbox_sdk.shell.relay import create_context, relay_batch
 from tests.support.events import insert_records, write_event
 from tests.support.wire import (

@@ -16,7 +16,7 @@ from outbox_sdk.core.identifiers import ItemKey
 from outbox_sdk.core.lookup import LookupResult, Missing
 from outbox_sdk.core.operations import Role
 from outbox_sdk.embedded_stack import EmbeddedStack
-from outbox_sdk.shell.aws import AwsError
+from outbox_sdk.shell.aws.errors import AwsError
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.dynamodb import call
 from outbox_sdk.shell.relay import relay_batch

@@ -57,7 +57,9 @@ async def _call(endpoint_url: str, calls: list[dict[str, Any]]) -> list[list[Any
     """Make each call by itself; give the code and the status of what the client raised."""
     from botocore import xform_name
 
-    from outbox_sdk.shell.aws import AwsAccess, open_client, translate_error
+    from outbox_sdk.shell.aws.access import AwsAccess
+    from outbox_sdk.shell.aws.errors import translate_error
+    from outbox_sdk.shell.aws.session import open_client
 
     access = AwsAccess(region="us-east-1", endpoint_url=endpoint_url, credentials=("faults", "local"))
     faults: list[list[Any]] = []

@@ -8,7 +8,8 @@ from typing import Any
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 
-from outbox_sdk.shell import aws
+from outbox_sdk.shell.aws import service as aws_service
+from outbox_sdk.shell.aws.access import AwsAccess
 from tests.support import recorded_calls
 
 __all__ = ["open_client", "open_services"]
@@ -52,10 +53,10 @@ async def open_client(
 
 
 @asynccontextmanager
-async def open_services(endpoint_url: str) -> AsyncIterator[aws.AwsServices]:
+async def open_services(endpoint_url: str) -> AsyncIterator[aws_service.AwsServices]:
     """Open what the relay asks AWS by, at ``endpoint_url``. Its calls are the test's, and not judged."""
-    access = aws.AwsAccess(region="us-east-1", endpoint_url=endpoint_url, credentials=("local", "local"))
-    async with aws.open_services(access) as services:
+    access = AwsAccess(region="us-east-1", endpoint_url=endpoint_url, credentials=("local", "local"))
+    async with aws_service.open_services(access) as services:
         recorded_calls.excuse(*services)
         yield services
 

@@ -26,7 +26,7 @@ from outbox_sdk.core.operations import Role
 from outbox_sdk.core.permissions import Grants, policy_document
 from outbox_sdk.core.place import Place
 from outbox_sdk.core.routing import Routing
-from outbox_sdk.shell.aws import AwsService
+from outbox_sdk.shell.aws.service import AwsService
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.relay import Relay
 from tests.support.iam import AccessRequest, find_uses

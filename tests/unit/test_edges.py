@@ -17,7 +17,9 @@ from outbox_sdk.cli import app
 from outbox_sdk.core.table import TableDesign, create_table_request
 from outbox_sdk.provisioning import create_outbox_table
 from outbox_sdk.shell import relay as relay_module
-from outbox_sdk.shell.aws import AwsAccess, translate_error
+from outbox_sdk.shell.aws import session as session_module
+from outbox_sdk.shell.aws.access import AwsAccess
+from outbox_sdk.shell.aws.errors import translate_error
 from outbox_sdk.shell.producer import Outbox
 from outbox_sdk.shell.relay import Relay
 from outbox_sdk.shell.streams import follow_stream
@@ -82,7 +84,7 @@ async def test_an_observer_that_fails_ends_the_reading_and_repeats_nothing(
     async def call(*_: Any) -> Any:
         return {"Table": {"LatestStreamArn": ARN}}
 
-    monkeypatch.setattr(relay_module, "open_client", open_client)
+    monkeypatch.setattr(session_module, "open_client", open_client)
     monkeypatch.setattr(relay_module, "call", call)
     services: Any = SimpleNamespace(dynamodb=None)
     stop = asyncio.Event()

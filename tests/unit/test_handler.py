@@ -15,7 +15,7 @@ from outbox_sdk import lambda_handler
 from outbox_sdk.core.mark import Mark, MarkResult
 from outbox_sdk.core.publish import PublishRequest, PublishResponse, RequestFailed
 from outbox_sdk.lambda_handler import RelayHandler
-from outbox_sdk.shell.aws import AwsAccess
+from outbox_sdk.shell.aws.access import AwsAccess
 from outbox_sdk.shell.producer import Outbox
 from outbox_sdk.shell.relay import Relay
 from outbox_sdk.testing import InMemoryStack, InMemoryTable, InMemoryTopics

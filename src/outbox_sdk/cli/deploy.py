@@ -32,14 +32,9 @@ from outbox_sdk.provisioning import (
     create_dynamodb_streams_outbox,
     destroy_dynamodb_streams_outbox,
 )
-from outbox_sdk.shell.aws import (
-    AwsAccess,
-    fetch_identity,
-    find_region,
-    is_aws_error,
-    open_client,
-    patient_config,
-)
+from outbox_sdk.shell.aws.access import AwsAccess
+from outbox_sdk.shell.aws.errors import is_aws_error
+from outbox_sdk.shell.aws.session import fetch_identity, find_region, open_client, patient_config
 from outbox_sdk.shell.settings import Settings
 
 __all__ = ["deploy", "destroy"]

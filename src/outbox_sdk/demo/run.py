@@ -19,7 +19,8 @@ from outbox_sdk.demo.report import DemoReport, Received, Written, judge
 from outbox_sdk.demo.topics import create_topics, read_queue
 from outbox_sdk.embedded_stack import EmbeddedStack
 from outbox_sdk.provisioning import create_outbox_table
-from outbox_sdk.shell.aws import AwsAccess, open_client, patient_config
+from outbox_sdk.shell.aws.access import AwsAccess
+from outbox_sdk.shell.aws.session import open_client, patient_config
 from outbox_sdk.shell.producer import Outbox
 from outbox_sdk.shell.relay import Relay, open_relay
 

@@ -19,7 +19,8 @@ from outbox_sdk.core.identifiers import Item, ItemKey, TableName
 from outbox_sdk.core.lookup import Unreadable
 from outbox_sdk.core.mark import Unwritten
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.shell.aws import AwsService, translate_error
+from outbox_sdk.shell.aws.errors import translate_error
+from outbox_sdk.shell.aws.service import AwsService
 from outbox_sdk.shell.dynamodb import call
 
 __all__ = ["DynamoDbBacklog"]

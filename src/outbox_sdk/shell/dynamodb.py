@@ -22,7 +22,8 @@ from outbox_sdk.core.mark import (
     park_request,
 )
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.shell.aws import AwsError, AwsService, translate_error
+from outbox_sdk.shell.aws.errors import AwsError, translate_error
+from outbox_sdk.shell.aws.service import AwsService
 from outbox_sdk.shell.ports import Marker
 
 __all__ = ["BatchMarker", "DeleteMarker", "DynamoDbTable", "SingleMarker", "call", "create_marker"]

@@ -16,23 +16,15 @@ from outbox_sdk.core.retry import Deadline, plan_deadline
 from outbox_sdk.core.routing import Routing, parse_function_arn
 from outbox_sdk.core.stream import Record, decode_event, decode_event_json
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.shell.aws import (
-    AwsAccess,
-    AwsServices,
-    fetch_identity,
-    find_region,
-    open_client,
-    open_services,
-    partition_of,
-    translate_error,
-)
+from outbox_sdk.shell.aws.access import AwsAccess
+from outbox_sdk.shell.aws.errors import translate_error
+from outbox_sdk.shell.aws.service import AwsServices, open_services
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.dispatch import Dispatch
 from outbox_sdk.shell.dynamodb import DynamoDbTable, call, create_marker
 from outbox_sdk.shell.lookups import lookup_all
 from outbox_sdk.shell.pace import Pace
 from outbox_sdk.shell.sns import SnsPublisher
-from outbox_sdk.shell.streams import follow_stream
 
 if TYPE_CHECKING:
     from outbox_sdk.core.sweep_report import SweepReport
@@ -192,6 +184,9 @@ class Relay:
                 ended.set()
             return report.response
 
+        from outbox_sdk.shell.aws.session import open_client
+        from outbox_sdk.shell.streams import follow_stream
+
         stream_arn = await self._find_stream()
         watch = asyncio.create_task(_set_after(stop, ended)) if stop is not None else None
         try:
@@ -247,7 +242,10 @@ async def open_relay(
     region, account_id = configuration.aws_region, configuration.aws_account_id
     if function_arn is not None:
         partition, region, account_id = parse_function_arn(function_arn)
-    region = region or find_region(profile)
+    if region is None:
+        from outbox_sdk.shell.aws.session import find_region
+
+        region = find_region(profile)
     if region is None:
         raise ConfigurationError("AWS_REGION", "is not set; give the Region of the table and the topics")
     access = AwsAccess(
@@ -258,9 +256,15 @@ async def open_relay(
         max_concurrency=configuration.outbox_max_concurrency,
     )
     if account_id is None:
+        from outbox_sdk.shell.aws.session import fetch_identity
+
         partition, account_id = await fetch_identity(access)
+    if partition is None:
+        from outbox_sdk.shell.aws.session import partition_of
+
+        partition = partition_of(region)
     routing = Routing(
-        partition=partition or partition_of(region),
+        partition=partition,
         region=region,
         account_id=AccountId(account_id),
         prefix=configuration.aws_sns_topic_prefix,

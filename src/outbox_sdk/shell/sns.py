@@ -2,7 +2,8 @@
 
 from outbox_sdk.core.publish import PublishRequest, PublishResponse, RequestFailed
 from outbox_sdk.core.sns_query import FORM_HEADERS, decode_publish_answer, encode_publish_request
-from outbox_sdk.shell.aws import AwsService, translate_error
+from outbox_sdk.shell.aws.errors import translate_error
+from outbox_sdk.shell.aws.service import AwsService
 
 __all__ = ["SnsPublisher"]
 

@@ -15,7 +15,7 @@ from outbox_sdk.core.classification import ErrorClass, classify_request_error
 from outbox_sdk.core.errors import ConfigurationError, InvalidEventError, OutboxError
 from outbox_sdk.core.retry import RetryPolicy, retry_delay
 from outbox_sdk.core.shards import Shard, readable_shards
-from outbox_sdk.shell.aws import translate_error
+from outbox_sdk.shell.aws.errors import translate_error
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodbstreams import DynamoDBStreamsClient

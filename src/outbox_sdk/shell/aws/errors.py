@@ -1,0 +1,96 @@
+"""What AWS refuses and what goes wrong on the way, translated in one place."""
+
+import errno
+import logging
+from traceback import extract_tb
+from typing import NamedTuple
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+__all__ = ["AwsError", "AwsFault", "is_aws_error", "translate_error"]
+
+_log = logging.getLogger("outbox_sdk")
+
+_RESETS = (errno.ECONNABORTED, errno.ECONNRESET, errno.EPIPE, errno.ESHUTDOWN)
+
+
+class AwsError(Exception):
+    """A call that AWS refused. ``text`` may quote a message: never log it."""
+
+    def __init__(self, code: str, status: int, text: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = status
+        self.text = text
+
+
+class AwsFault(NamedTuple):
+    """A failed call. ``status`` is 0 without a response; ``text`` may quote a message: never log it."""
+
+    code: str
+    status: int
+    text: str
+
+
+def translate_error(error: Exception) -> AwsFault:
+    """Name what a client raised by AWS's own code, or by one of this package's for what happens on the way.
+
+    What nobody foresaw goes by the name of its type, counts as passing, and is logged with its place.
+    """
+    match error:
+        case AwsError():
+            return AwsFault(error.code, error.status, error.text)
+        case ClientError():
+            body = error.response.get("Error", {})
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            return AwsFault(str(body.get("Code", "")), int(status), str(body.get("Message", "")))
+        case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
+            code = "NoCredentials"
+        case ConnectionClosedError():
+            code = "ConnectionClosed"
+        case ReadTimeoutError() | ConnectTimeoutError():
+            code = "Timeout"
+        case EndpointConnectionError() if _was_reset(error.kwargs.get("error")):
+            code = "ConnectionClosed"
+        case EndpointConnectionError() | ProxyConnectionError() | SSLError():
+            code = "ConnectionFailed"
+        case ParamValidationError() | UnicodeEncodeError():
+            code = "EncodingFault"
+        case _:
+            # An answer that botocore cannot read, or trouble that it does not name: the outcome is unknown.
+            code = type(error).__name__
+            frame = extract_tb(error.__traceback__)[-1]
+            where = f"{frame.filename}:{frame.lineno}"
+            _log.warning("unexpected_error", extra={"error": code, "where": where})
+    return AwsFault(code, 0, "")
+
+
+def is_aws_error(error: Exception) -> bool:
+    """Tell what AWS, or botocore on the way to it, has raised from a mistake in code."""
+    return isinstance(error, AwsError | BotoCoreError | ClientError)
+
+
+def _was_reset(cause: object) -> bool:
+    """Tell a connection that the other side has given up from one that was never made.
+
+    aiobotocore calls both by one name. The first is what a process meets that was frozen for a while.
+    """
+    # What aiohttp raises for writing to a connection that is closing has no number, but a cause.
+    while isinstance(cause, OSError):
+        if isinstance(cause, ConnectionResetError) or cause.errno in _RESETS:
+            return True
+        cause = cause.__cause__
+    return False

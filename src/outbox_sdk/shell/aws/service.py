@@ -1,0 +1,118 @@
+"""Requests to AWS: signed by botocore, and sent over one pool of aiobotocore's."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from aiobotocore import __version__ as aiobotocore_version
+from aiobotocore.httpsession import AIOHTTPSession
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import NoCredentialsError
+from botocore.utils import get_environ_proxies
+
+from outbox_sdk.shell.aws.access import (
+    CONNECT_TIMEOUT_SECONDS,
+    READ_TIMEOUT_SECONDS,
+    USER_AGENT,
+    AwsAccess,
+)
+from outbox_sdk.shell.aws.environment import GetCredentials, Surroundings, read_lambda_environment
+
+__all__ = ["AwsService", "AwsServices", "open_services"]
+
+_USER_AGENT = {"User-Agent": f"{USER_AGENT} aiobotocore/{aiobotocore_version}"}
+
+
+class AwsService:
+    """One service at its endpoint. Requests are signed by botocore, and sent by aiobotocore.
+
+    What a client adds to that is left out: it looks up each argument and each element of an answer in the
+    service's model, which takes several times as long as sending. Serialising is the core's instead, for the
+    few operations that a relay uses.
+    """
+
+    def __init__(
+        self, name: str, *, endpoint_url: str, region: str, credentials: GetCredentials, pool: Any
+    ) -> None:
+        self.name: str = name
+        self.region: str = region
+        self._url = endpoint_url.rstrip("/") + "/"
+        self._credentials = credentials
+        self._pool = pool
+
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Send one request, once; give the status and the body of the answer, whatever they say.
+
+        Raises:
+            BotoCoreError: there are no credentials, no connection, or no answer in time.
+        """
+        credentials: Any = await self._credentials()  # the signer reads three attributes of it
+        if credentials is None:
+            raise NoCredentialsError
+        request = AWSRequest(
+            "POST", self._url, headers={**_USER_AGENT, **headers, **_trace_header()}, data=body
+        )
+        SigV4Auth(credentials, self.name, self.region).add_auth(request)
+        response = await self._pool.send(request.prepare())
+        return response.status_code, await response.content
+
+
+class AwsServices(NamedTuple):
+    """The services a relay uses, open on the running event loop."""
+
+    sns: AwsService
+    dynamodb: AwsService
+
+
+@asynccontextmanager
+async def open_services(access: AwsAccess) -> AsyncIterator[AwsServices]:
+    """Open the relay's services on the running event loop, for as long as the context lasts."""
+    surroundings = read_lambda_environment(access, os.environ) or await _ask_botocore(access)
+    async with AsyncExitStack() as stack:
+        pools: dict[frozenset[tuple[str, str]], Any] = {}
+        services = []
+        for name, endpoint_url in zip(AwsServices._fields, surroundings.endpoint_urls, strict=True):
+            proxies = get_environ_proxies(endpoint_url) if access.credentials is None else {}
+            # One pool for both, and one SSL context: its certificates take longer to load than a batch.
+            route = frozenset(proxies.items())
+            if route not in pools:
+                pool = _create_pool(access, proxies, surroundings.ca_bundle)
+                pools[route] = await stack.enter_async_context(pool)
+            services.append(
+                AwsService(
+                    name,
+                    endpoint_url=endpoint_url,
+                    region=access.region,
+                    credentials=surroundings.credentials,
+                    pool=pools[route],
+                )
+            )
+        yield AwsServices(*services)
+
+
+async def _ask_botocore(access: AwsAccess) -> Surroundings:
+    from outbox_sdk.shell.aws.session import find_surroundings
+
+    return await find_surroundings(access, AwsServices._fields)
+
+
+def _create_pool(access: AwsAccess, proxies: dict[str, str], ca_bundle: str | None) -> Any:
+    """Make what a client would have: its timeouts, its proxies, its certificates."""
+    pool: Any = AIOHTTPSession  # whose types know neither a CA bundle nor two timeouts
+    return pool(
+        verify=ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or True,
+        proxies=proxies,
+        timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+        max_pool_connections=access.max_concurrency,
+    )
+
+
+def _trace_header() -> dict[str, str]:
+    """Give what lets Lambda see that a function, by way of a topic, ends up calling itself."""
+    trace = os.environ.get("_X_AMZN_TRACE_ID")
+    if not trace or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
+        return {}
+    return {"X-Amzn-Trace-Id": quote(trace, safe="-=;:+&[]{}\"',")}
