@@ -17,6 +17,7 @@ from outbox_sdk.core.mark import Mark, MarkResult
 from outbox_sdk.core.plan import Wrapping
 from outbox_sdk.core.poller import Poller
 from outbox_sdk.core.publish import PublishRequest, PublishResponse
+from outbox_sdk.core.quotas import READ_BYTES, READ_RECORDS
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.write_units import example_message
 from outbox_sdk.shell.context import RelayContext
@@ -162,6 +163,12 @@ class _Lambda:
 
     def _read(self, limit: int) -> list[Mapping[str, object]]:
         now = asyncio.get_running_loop().time()
+        # A read is cut by records and by bytes, among which are those that the filter drops.
+        limit = min(
+            limit,
+            READ_RECORDS // self._poller.records_per_message,
+            READ_BYTES // self._poller.bytes_per_message,
+        )
         found: list[Mapping[str, object]] = []
         while len(found) < limit and self._position < len(self._arrivals):
             time, item = self._arrivals[self._position]

@@ -132,8 +132,10 @@ def test_pollers_come_to_what_the_model_says(stream: dict[str, Any]) -> None:
         {"calls": CALLS, "batch_size": 10, "window_seconds": 0},
         {"calls": ONE_BY_ONE, "batch_size": 200},
         {"calls": CALLS, "aggregates": 4.0},
+        {"calls": CALLS, "batch_size": 300, "bytes_per_message": 16_384},
+        {"calls": CALLS, "batch_size": 300, "records_per_message": 10},
     ],
-    ids=["default", "small batches", "marked one by one", "FIFO"],
+    ids=["default", "small batches", "marked one by one", "FIFO", "large records", "many records"],
 )
 def test_the_lag_stays_below_the_limit_and_grows_above_it(limits: dict[str, Any]) -> None:
     """The knee of the real relay behind a stream is where the model says: within a tenth of the rate."""
@@ -142,7 +144,7 @@ def test_the_lag_stays_below_the_limit_and_grows_above_it(limits: dict[str, Any]
         limit /= plan_turn(Poller(arrivals=limit, **limits)).utilisation
     below = Poller(arrivals=limit * 0.9, **limits)
     above = Poller(arrivals=limit * 1.1, **limits)
-    seconds = 3_000 / limit
+    seconds = max(3_000, 20 * below.batch_size) / limit
 
     assert plan_turn(below).utilisation < 1 < plan_turn(above).utilisation
     steady = observe_stream(below, seconds=seconds)
@@ -197,6 +199,34 @@ def test_cpu_is_that_of_the_share_of_a_core() -> None:
     assert seconds(1_769) - calls_alone == pytest.approx(0.012)
     assert seconds(512) - calls_alone == pytest.approx(0.012 * 1_769 / 512)
     assert seconds(10_240) == seconds(1_769)
+
+
+def test_marks_one_by_one_are_a_call_for_each_message() -> None:
+    assert plan(strategy="single").mark_calls_per_second == pytest.approx(1_000)
+
+
+def test_large_messages_share_a_request_with_fewer() -> None:
+    large = plan(body_bytes=50_000, shards=5, source=EventSource(batch_size=10))
+
+    # Five of fifty kilobytes and their attributes are what a request takes.
+    assert large.publish_calls_per_second == pytest.approx(1_000 / 5)
+
+
+def test_pollers_share_what_comes_to_their_shard() -> None:
+    one, four = plan(), plan(source=EventSource(parallelization_factor=4))
+
+    assert (one.pollers, four.pollers) == (6, 24)
+    assert utilisation(four, "stream pollers") == pytest.approx(utilisation(one, "stream pollers") / 4)
+
+
+def test_the_poller_of_a_busy_aggregate_is_the_busiest() -> None:
+    """In the design ``ordered`` all of it is in one shard, on whatever topic; other designs spread it."""
+    calm, busy = plan(), plan(aggregate_rate=300.0)
+    spread = plan(aggregate_rate=300.0, design=TableDesign.message_keyed)
+
+    ratio = 300 / (1_000 / 6)
+    assert utilisation(busy, "stream pollers") == pytest.approx(utilisation(calm, "stream pollers") * ratio)
+    assert utilisation(spread, "stream pollers") == pytest.approx(utilisation(calm, "stream pollers"))
 
 
 def test_the_filter_and_the_time_to_live_decide_what_the_stream_carries() -> None:

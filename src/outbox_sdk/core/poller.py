@@ -125,8 +125,8 @@ def _open_turn(poller: Poller, messages: float) -> _OpenTurn:
     gap = invocation + poll
     # … until a read finds something, where nothing has come in the meantime …
     idle = math.exp(-arrivals * gap) * poll / -math.expm1(-arrivals * poll)
-    # … and until the window ends, or as many reads are done as the batch needs.
-    collect = max(poller.window_seconds, poll * (_reads(poller, messages) - 1))
+    # … and until the window ends.
+    collect = poller.window_seconds
     # What came in the gap waited half of it and then the window; what came in the window, half of that; and
     # what ended an idle time, half a poll and the window. Each counts by how much of it there is.
     waited = gap * (gap / 2 + collect) + collect**2 / 2 + idle * (poll / 2 + collect)
