@@ -32,6 +32,7 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "not-a-secret",
     "AWS_SESSION_TOKEN": "t" * 400,  # Lambda always has one, and it is long
+    "AWS_LAMBDA_FUNCTION_NAME": "relay",
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
     "DYNAMODB_OUTBOX_TABLE_NAME": TABLE,

@@ -5,6 +5,7 @@ but what is between: the clients with their retries, timeouts, parsers and conne
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ import pytest_asyncio
 from outbox_sdk import BatchReport, Relay, RelayConfiguration, open_relay
 from outbox_sdk.core.identifiers import AccountId, Region, TableName
 from outbox_sdk.core.mark import MarkStrategy
-from outbox_sdk.core.outcome import Dispatched, Held, MarkRefused, Outcome, Parked, Unmarked
+from outbox_sdk.core.outcome import Dispatched, Held, MarkRefused, Outcome, Parked, Settled, Unmarked
 from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.routing import Routing
 from outbox_sdk.shell.aws.access import AwsAccess
@@ -117,6 +118,46 @@ async def test_a_hundred_new_messages_cost_fourteen_requests_through_open_relay(
     assert wire.counts() == {"PublishBatch": 10, "BatchExecuteStatement": 4}
     assert sorted(wire.published()) == sorted(f'{{"order": {number}}}' for number in range(100))
     assert sorted(wire.marked()) == sorted(f"AGGREGATE#order-{number}" for number in range(100))
+
+
+@pytest.mark.parametrize("count", [1, 10, 11, 25, 26, 51, 100, 249, 1_001])
+async def test_new_messages_of_a_topic_cost_a_tenth_and_a_twenty_fifth_of_a_request_each(
+    wire: Wire, relay_quickly: RelayQuickly, count: int
+) -> None:
+    """Rounded up once a batch, whatever order the answers come in; and nothing else is asked."""
+    assert await relay_quickly(insert_records(count)) == [Dispatched()] * count
+
+    assert wire.counts() == {
+        "PublishBatch": math.ceil(count / 10),
+        "BatchExecuteStatement": math.ceil(count / 25),
+    }
+
+
+async def test_records_with_nothing_to_do_cost_no_request(wire: Wire, relay_quickly: RelayQuickly) -> None:
+    new = insert_records(100)
+    marked = [_marked(record) for record in new[:50]]
+    removed = [{**record, "eventName": "REMOVE"} for record in marked[:25]]
+    foreign = [_without_marker(record) for record in new[50:]]
+
+    outcomes = await relay_quickly([*marked, *removed, *foreign])
+
+    assert {type(outcome) for outcome in outcomes} == {Settled}
+    assert wire.counts() == {}
+    assert wire.connections == 0
+
+
+def _marked(record: dict[str, Any]) -> dict[str, Any]:
+    """The relay's own mark, which the stream brings back where no filter is."""
+    change = record["dynamodb"]
+    new = {name: value for name, value in change["NewImage"].items() if name != "NotDispatched"}
+    images = {"OldImage": change["NewImage"], "NewImage": {**new, "IsDispatched": {"BOOL": True}}}
+    return {**record, "eventName": "MODIFY", "dynamodb": {**change, **images}}
+
+
+def _without_marker(record: dict[str, Any]) -> dict[str, Any]:
+    change = record["dynamodb"]
+    new = {name: value for name, value in change["NewImage"].items() if name != "NotDispatched"}
+    return {**record, "dynamodb": {**change, "NewImage": new}}
 
 
 @pytest.mark.parametrize(

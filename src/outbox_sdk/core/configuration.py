@@ -16,10 +16,10 @@ from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AccountId, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
 from outbox_sdk.core.routing import is_topic_name
-from outbox_sdk.core.sweep_report import MAX_SWEEP_LIMIT
 from outbox_sdk.core.table import TableDesign, encode_design, parse_design
 
 __all__ = [
+    "MAX_SWEEP_LIMIT",
     "VARIABLES",
     "RelayConfiguration",
     "Variable",
@@ -28,6 +28,9 @@ __all__ = [
     "parse_field",
     "parse_variables",
 ]
+
+MAX_SWEEP_LIMIT = 1_000_000
+"""The most items of one sweep: what is known of each of them is held in memory."""
 
 _T = TypeVar("_T")
 

@@ -7,13 +7,13 @@ import msgspec
 
 from outbox_sdk.core.backlog import BUCKETS
 from outbox_sdk.core.classification import ErrorClass, known_class
+from outbox_sdk.core.configuration import MAX_SWEEP_LIMIT
 from outbox_sdk.core.errors import InvalidEventError
 from outbox_sdk.core.identifiers import ItemKey, TopicArn
 from outbox_sdk.core.remedies import find_remedy
 from outbox_sdk.core.report import Level, LogLine
 
 __all__ = [
-    "MAX_SWEEP_LIMIT",
     "SweepOrder",
     "SweepReport",
     "Trouble",
@@ -22,9 +22,6 @@ __all__ = [
     "encode_sweep",
     "parse_sweep_event",
 ]
-
-MAX_SWEEP_LIMIT = 1_000_000
-"""The most items of one run: what is known of each of them is held in memory."""
 
 
 class SweepOrder(msgspec.Struct, frozen=True):

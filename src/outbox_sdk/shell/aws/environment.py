@@ -4,7 +4,6 @@ Botocore's session comes to the same, from the same variables, and takes 80 to 1
 it. So this is for the plain case alone, and gives way to botocore at the first sign of any other.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -76,8 +75,9 @@ _REQUIRED = (
     "AWS_SESSION_TOKEN",
 )
 
-# Of the partition `aws`; all others have names of another form, such as cn-north-1 and us-gov-west-1.
-_REGION = re.compile(r"(af|ap|ca|eu|il|me|mx|sa|us)-(central|(north|south)?(east|west)?)-[0-9]+")
+# A Region of the partition `aws` is called by three words, the first of them one of these: eu-west-1. Others
+# have more, or another: us-gov-west-1, cn-north-1.
+_CONTINENTS = ("af", "ap", "ca", "eu", "il", "me", "mx", "sa", "us")
 
 
 def read_lambda_environment(access: AwsAccess, environment: Mapping[str, str]) -> Surroundings | None:
@@ -91,7 +91,7 @@ def read_lambda_environment(access: AwsAccess, environment: Mapping[str, str]) -
         access.endpoint_url
         or environment.get(f"AWS_ENDPOINT_URL_{name.upper()}")
         or environment.get("AWS_ENDPOINT_URL")
-        or (f"https://{name}.{access.region}.amazonaws.com" if _REGION.fullmatch(access.region) else None)
+        or (f"https://{name}.{access.region}.amazonaws.com" if _is_plain(access.region) else None)
         for name in _SERVICES
     ]
     if None in endpoint_urls:
@@ -110,6 +110,11 @@ def read_lambda_environment(access: AwsAccess, environment: Mapping[str, str]) -
         endpoint_urls=tuple(filter(None, endpoint_urls)),
         ca_bundle=environment.get("AWS_CA_BUNDLE"),
     )
+
+
+def _is_plain(region: str) -> bool:
+    words = region.split("-")
+    return len(words) == 3 and words[0] in _CONTINENTS
 
 
 def _has_files(environment: Mapping[str, str]) -> bool:
