@@ -61,7 +61,6 @@ NOT_LOADED = (
     "botocore.client",
     "botocore.loaders",
     "botocore.session",
-    "outbox_sdk.core.backlog",
     "outbox_sdk.core.capacity",
     "outbox_sdk.core.permissions",
     "outbox_sdk.core.shards",
