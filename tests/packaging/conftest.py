@@ -1,6 +1,9 @@
 """The packages that the tests look into, built once for all processes of a run."""
 
 import os
+import platform
+import sys
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +13,8 @@ from outbox_sdk.core.function import ARCHITECTURES, DEFAULT_RUNTIME, Architectur
 from outbox_sdk.packaging import build_package
 from outbox_sdk.packaging.cache import published
 from outbox_sdk.packaging.interpreters import find_interpreter, running_version
+
+MACHINES: dict[str, Architecture] = {"aarch64": "arm64", "x86_64": "x86_64"}
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +37,15 @@ def packages(tmp_path_factory: pytest.TempPathFactory, runtime: str) -> Mapping[
 
     folder = published(shared / "lambda-packages", fill)
     return {architecture: folder / package_name(architecture) for architecture in ARCHITECTURES}
+
+
+@pytest.fixture(scope="module")
+def task(packages: Mapping[Architecture, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of this machine's platform, unpacked as Lambda does it."""
+    architecture = MACHINES.get(platform.machine())
+    if sys.platform != "linux" or architecture is None:
+        pytest.skip("the shared objects in the package are for Linux, on arm64 or x86_64")
+    folder = tmp_path_factory.mktemp("var") / "task"
+    with zipfile.ZipFile(packages[architecture]) as archive:
+        archive.extractall(folder)
+    return folder

@@ -1,19 +1,15 @@
 """Every call of the functions works from the zip alone, and its errors keep their codes."""
 
 import json
-import platform
 import subprocess
-import sys
-import zipfile
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from outbox_sdk.core.function import Architecture
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.text import format_instant
 from outbox_sdk.packaging.interpreters import find_interpreter
@@ -24,7 +20,6 @@ from tests.support.wire import Answer, Call, Reply, Wire, dynamodb_error, items_
 
 pytestmark = [pytest.mark.once, pytest.mark.integration]
 
-MACHINES: dict[str, Architecture] = {"aarch64": "arm64", "x86_64": "x86_64"}
 MARKER = "03"
 
 # What a request needs so that botocore sends it; the answer is an error.
@@ -119,18 +114,6 @@ def run_from_zip(
     assert process.returncode == 0, process.stderr
     document: dict[str, Any] = json.loads(result.read_text())
     return {**document, "log": [json.loads(line) for line in process.stdout.splitlines()]}
-
-
-@pytest.fixture(scope="module")
-def task(packages: Mapping[Architecture, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package of this machine's platform, unpacked as Lambda does it."""
-    architecture = MACHINES.get(platform.machine())
-    if sys.platform != "linux" or architecture is None:
-        pytest.skip("the shared objects in the package are for Linux, on arm64 or x86_64")
-    folder = tmp_path_factory.mktemp("var") / "task"
-    with zipfile.ZipFile(packages[architecture]) as archive:
-        archive.extractall(folder)
-    return folder
 
 
 def test_every_operation_of_the_functions_is_called_from_the_zip(task: Path, runtime: str) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 import re
+import ssl
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,7 @@ from outbox_sdk.packaging.shared_objects import elf_architecture
 
 pytestmark = pytest.mark.once
 
-MAX_BYTES = 4_000_000
+MAX_BYTES = 3_000_000
 PLATFORMS = pytest.mark.parametrize("architecture", ARCHITECTURES)
 Packages = Mapping[Architecture, Path]
 
@@ -183,6 +184,20 @@ def test_botocores_data_is_what_its_clients_read(package: zipfile.ZipFile) -> No
             json.loads((installed / "data" / "partitions.json").read_bytes()), separators=(",", ":")
         ).encode()
     )
+
+
+def test_certificates_are_all_those_that_botocore_trusts(package: zipfile.ZipFile, tmp_path: Path) -> None:
+    found = tmp_path / "cacert.pem"
+    found.write_bytes(package.read("botocore/cacert.pem"))
+    installed = Path(str(importlib.util.find_spec("botocore").origin)).with_name("cacert.pem")  # type: ignore[union-attr]  # it is there
+    contexts = [ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) for _ in range(2)]
+    for context, path in zip(contexts, (found, installed), strict=True):
+        context.load_verify_locations(path)
+    carried, trusted = [context.get_ca_certs(binary_form=True) for context in contexts]
+
+    assert carried == trusted
+    assert len(carried) > 100
+    assert b"#" not in found.read_bytes()
 
 
 def test_it_says_what_it_is(packages: Packages, runtime: str) -> None:

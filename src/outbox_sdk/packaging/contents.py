@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -45,6 +46,7 @@ _POWERTOOLS_WITHOUT = ("metrics/provider/datadog/",)
 _SUFFIXES = (".py", ".so")
 _TEST_FILES = ("aiohttp/pytest_plugin.py", "aiohttp/test_utils.py")
 _LICENCES = ("AUTHORS", "COPYING", "LICENCE", "LICENSE", "NOTICE", "licenses")
+_CERTIFICATE = re.compile(b"-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----\n")
 _BOTOCORE_FILES = ("_retry.json", "partitions.json", "sdk-default-configuration.json")
 
 
@@ -87,6 +89,9 @@ def _is_wanted(name: PurePosixPath) -> bool:
 def _shorten(name: PurePosixPath, content: bytes) -> bytes:
     if name.suffix == ".so":
         return strip_shared_object(content)
+    if name.suffix == ".pem":
+        # What is said about each certificate is for people, and most of it is in the certificate.
+        return b"".join(_CERTIFICATE.findall(content))
     if name.name == "METADATA":
         # Scanners find by its headers what is in a package; the description is most of its bytes.
         return content.replace(b"\r\n", b"\n").partition(b"\n\n")[0] + b"\n"
