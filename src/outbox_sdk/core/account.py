@@ -36,18 +36,17 @@ def account_for(
 
     ``marks`` tells that published messages are marked at all, ``deletes`` that marking removes the item.
     """
-    topics = {record.key: record.entry.topic for lane in plan.lanes for record in lane}
-    reports = tuple(
-        _report(record, outcomes, topics.get(record.key), marks=marks, deletes=deletes) for record in records
-    )
+    topics = {record.entry.message.key: record.entry.topic for lane in plan.lanes for record in lane}
+    reports = tuple([_report(record, outcomes, topics, marks=marks, deletes=deletes) for record in records])
     out = (Dispatched, PublishedOnly, MarkRefused, Unmarked)
     report = BatchReport(reports)
     counted = effort.plus(
         memo_hits=len(plan.marks),
         published_from_image=sum(
-            lookups.get(key) == Missing() and isinstance(outcomes[key], out) for key in topics
+            isinstance(result, Missing) and key in topics and isinstance(outcomes[key], out)
+            for key, result in lookups.items()
         ),
-        gone=sum(outcome == Dispatched(gone=True) for outcome in outcomes.values()),
+        gone=sum([isinstance(outcome, Dispatched) and outcome.gone for outcome in outcomes.values()]),
         message_id_collisions=len(report.collisions()),
     )
     return BatchReport(reports, counted)
@@ -56,37 +55,30 @@ def account_for(
 def _report(
     record: Record,
     outcomes: Mapping[ItemKey, Outcome],
-    topic_arn: TopicArn | None,
+    topics: Mapping[ItemKey, TopicArn],
     *,
     marks: bool,
     deletes: bool,
 ) -> RecordReport:
-    content = record.content
-    # What has nothing to do needs no outcome of its item, which may be settled for another record's sake.
-    outcome = (
-        Settled(_skip_reason(record, content, outcomes, marks=marks, deletes=deletes))
-        if isinstance(content, Skipped)
-        else outcomes[record.key]
-    )
-    return RecordReport(
-        sequence_number=record.sequence_number,
-        key=record.key,
-        outcome=outcome,
-        message_id=None if isinstance(content, Skipped) else content.message_id,
-        topic=content.topic if isinstance(content, OutboxMessage) else None,
-        topic_arn=topic_arn,
-    )
+    number, key, content = record.sequence_number, record.key, record.content
+    if isinstance(content, Skipped):
+        # What has nothing to do needs no outcome of its item, which may be settled for another record's sake.
+        settled = _settle_skipped(record, content, outcomes, marks=marks, deletes=deletes)
+        return RecordReport(number, key, settled, None, None, topics.get(key))
+    topic = content.topic if isinstance(content, OutboxMessage) else None
+    return RecordReport(number, key, outcomes[key], content.message_id, topic, topics.get(key))
 
 
-def _skip_reason(
+def _settle_skipped(
     record: Record, content: Skipped, outcomes: Mapping[ItemKey, Outcome], *, marks: bool, deletes: bool
-) -> str:
+) -> Settled:
     """Tell a removal that took an outstanding item along from all others.
 
     It is none where nothing is ever marked, where the mark itself deletes, and where the same batch brought
     the message too.
     """
-    lost = marks and record.removal is not None and outcomes.get(record.key) == Settled(content.reason)
+    settled = Settled(content.reason)
+    lost = marks and record.removal is not None and outcomes.get(record.key) == settled
     if not lost or (record.removal == "removed" and deletes):
-        return content.reason
-    return f"{record.removal}_undispatched"
+        return settled
+    return Settled(f"{record.removal}_undispatched")

@@ -41,24 +41,20 @@ class TopicLimits(msgspec.Struct, frozen=True):
         return self.by_topic.get(topic, self.default)
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A message ready to be sent. ``limit`` is its topic's, in bytes."""
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """A message ready to be sent. ``limit`` is its topic's, in bytes.
+
+    ``size`` is what to reserve in a request, in bytes, measured once. Whether SNS counts group and
+    deduplication id is not documented, so packing reserves them, while no message is refused for their sake.
+    """
 
     message: OutboxMessage
     topic: TopicArn
     envelope: Envelope
+    size: int
     limit: int
     group_id: str | None = None
     deduplication_id: str | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes to reserve in a request.
-
-        Whether SNS counts group and deduplication id is not documented, so packing reserves them, while
-        no message is refused for their sake.
-        """
-        return self.envelope.size + len(self.group_id or "") + len(self.deduplication_id or "")
 
 
 def encode_entry(
@@ -74,23 +70,26 @@ def encode_entry(
     if isinstance(envelope, Refusal):
         return envelope
     limit = limits.of(message.topic)
-    if fault := find_size_fault(envelope, limit):
-        return fault
-    fifo = is_fifo(topic)
+    size = envelope.size
+    if size > limit:
+        return _too_large(size, limit)
+    if not is_fifo(topic):
+        return Entry(message, topic, envelope, size, limit)
+    group = message_group_id(message.aggregate_id)
+    deduplication = deduplication_id(message.key, message.redrive_count)
     return Entry(
-        message=message,
-        topic=topic,
-        envelope=envelope,
-        limit=limit,
-        group_id=message_group_id(message.aggregate_id) if fifo else None,
-        deduplication_id=deduplication_id(message.key, message.redrive_count) if fifo else None,
+        message, topic, envelope, size + len(group) + len(deduplication), limit, group, deduplication
     )
 
 
 def find_size_fault(envelope: Envelope, limit: int) -> Refusal | None:
     """Refuse an envelope over ``limit`` bytes, naming both figures; exactly the limit passes."""
     size = envelope.size
-    return Refusal(f"size:{size}>{limit}") if size > limit else None
+    return _too_large(size, limit) if size > limit else None
+
+
+def _too_large(size: int, limit: int) -> Refusal:
+    return Refusal(f"size:{size}>{limit}")
 
 
 def message_group_id(aggregate_id: str) -> str:

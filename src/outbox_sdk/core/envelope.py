@@ -8,7 +8,7 @@ import msgspec
 
 from outbox_sdk.core.message import OutboxMessage
 from outbox_sdk.core.routing import Refusal
-from outbox_sdk.core.text import find_text_fault, format_instant, parse_instant
+from outbox_sdk.core.text import find_text_fault, format_instant, parse_instant, utf8_size
 
 __all__ = [
     "ENVELOPE_KINDS",
@@ -46,7 +46,7 @@ RESERVED_ATTRIBUTES = frozenset(
 _ATTRIBUTE_NAME = re.compile(r"(?!(?i:aws|amazon)\.)(?!\.)(?!.*\.\.)[A-Za-z0-9_.-]{1,256}(?<!\.)")
 
 
-class Attribute(msgspec.Struct, frozen=True):
+class Attribute(msgspec.Struct, frozen=True, gc=False):
     """One SNS message attribute; ``kind`` is its ``DataType``."""
 
     name: str
@@ -56,10 +56,10 @@ class Attribute(msgspec.Struct, frozen=True):
     @property
     def size(self) -> int:
         """Bytes it counts towards the topic's limit: name, type and value in UTF-8."""
-        return len(self.name.encode()) + len(self.kind) + len(self.value.encode())
+        return utf8_size(self.name + self.kind + self.value)
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """Body and attributes as SNS will carry them."""
 
     body: str
@@ -68,7 +68,8 @@ class Envelope(msgspec.Struct, frozen=True):
     @property
     def size(self) -> int:
         """Bytes that count towards the topic's message size limit."""
-        return len(self.body.encode()) + sum(attribute.size for attribute in self.attributes)
+        attributes = "".join([each.name + each.kind + each.value for each in self.attributes])
+        return utf8_size(self.body) + utf8_size(attributes)
 
 
 def encode_envelope(message: OutboxMessage, kind: EnvelopeKind, *, source: str) -> Envelope | Refusal:
@@ -104,28 +105,30 @@ def _attributes(message: OutboxMessage) -> tuple[Attribute, ...] | Refusal:
         Attribute("MessageId", message.message_id),
         Attribute("AggregateId", message.aggregate_id),
     ]
-    for name, value in (
-        ("CorrelationId", message.correlation_id),
-        ("MessageType", message.message_type),
-        ("ContentType", message.content_type),
-    ):
-        if value:  # SNS refuses an empty value, and an absent one says the same
-            attributes.append(Attribute(name, value))
-    for name, number in (
-        ("SchemaVersion", message.schema_version),
-        ("Sequence", message.sequence),
-        ("Hops", message.hops if message.hops > 0 else None),
-    ):
-        if number is not None:
-            attributes.append(Attribute(name, str(number), "Number"))
-    if fault := _header_fault(message.headers):
-        return Refusal(fault)
-    attributes.extend(Attribute(name, value) for name, value in message.headers.items())
+    # SNS refuses an empty value, and an absent one says the same.
+    if message.correlation_id:
+        attributes.append(Attribute("CorrelationId", message.correlation_id))
+    if message.message_type:
+        attributes.append(Attribute("MessageType", message.message_type))
+    if message.content_type:
+        attributes.append(Attribute("ContentType", message.content_type))
+    if message.schema_version is not None:
+        attributes.append(Attribute("SchemaVersion", str(message.schema_version), "Number"))
+    if message.sequence is not None:
+        attributes.append(Attribute("Sequence", str(message.sequence), "Number"))
+    if message.hops > 0:
+        attributes.append(Attribute("Hops", str(message.hops), "Number"))
+    if message.headers:
+        if fault := _header_fault(message.headers):
+            return Refusal(fault)
+        attributes.extend([Attribute(name, value) for name, value in message.headers.items()])
     if len(attributes) > MAX_ATTRIBUTES:
         return Refusal(f"attributes:{len(attributes)}")
-    for attribute in attributes:
-        if fault := find_text_fault(attribute.value):
-            return Refusal(f"{fault}:{attribute.name}")
+    # All values in one look; what fails is then looked at one by one.
+    if find_text_fault("".join([attribute.value for attribute in attributes])):
+        for attribute in attributes:
+            if fault := find_text_fault(attribute.value):
+                return Refusal(f"{fault}:{attribute.name}")
     return tuple(attributes)
 
 

@@ -54,7 +54,7 @@ Item = Mapping[str, AttributeValue]
 """Attributes by name."""
 
 
-class ItemKey(msgspec.Struct, frozen=True):
+class ItemKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """The table key of an item: its identity everywhere in this package.
 
     Two items may carry the same ``MessageId`` under two aggregates; they never share a key. The parts are
@@ -78,16 +78,12 @@ class ItemKey(msgspec.Struct, frozen=True):
         parts = []
         for name in sorted(keys):
             value = keys[name]
-            if len(value) != 1:
-                raise ValueError(f"key attribute {name} must carry exactly one type, not {len(value)}")
-            ((kind, content),) = value.items()
-            if kind == "B" and isinstance(content, bytes):
-                content = base64.b64encode(content).decode("ascii")
-            if kind not in ("S", "N", "B") or not isinstance(content, str):
-                raise ValueError(f"key attribute {name} must be a string, a number or binary")
-            if not _is_unicode(content):
-                raise ValueError(f"key attribute {name} holds half a surrogate pair")
-            parts.append((name, kind, content))
+            text = value.get("S")
+            # Nearly every key is a plain string; whatever is not takes the careful way.
+            if len(value) == 1 and type(text) is str and text.isascii():
+                parts.append((name, "S", text))
+            else:
+                parts.append(_read_part(name, value))
         if not parts:
             raise ValueError("a key has at least one attribute")
         return cls(tuple(parts))
@@ -99,6 +95,19 @@ class ItemKey(msgspec.Struct, frozen=True):
     def describe(self) -> str:
         """Name the item in a log or an error."""
         return " ".join(f"{name}={value}" for name, _, value in self.parts)
+
+
+def _read_part(name: str, value: AttributeValue) -> tuple[str, str, str]:
+    if len(value) != 1:
+        raise ValueError(f"key attribute {name} must carry exactly one type, not {len(value)}")
+    ((kind, content),) = value.items()
+    if kind == "B" and isinstance(content, bytes):
+        content = base64.b64encode(content).decode("ascii")
+    if kind not in ("S", "N", "B") or not isinstance(content, str):
+        raise ValueError(f"key attribute {name} must be a string, a number or binary")
+    if not _is_unicode(content):
+        raise ValueError(f"key attribute {name} holds half a surrogate pair")
+    return name, kind, content
 
 
 def to_client_value(value: AttributeValue) -> dict[str, Any]:

@@ -2,12 +2,20 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 from zlib import crc32
 
 import msgspec
 
-from outbox_sdk.core.identifiers import AttributeValue, Item, ItemKey, MessageId
+from outbox_sdk.core.identifiers import (
+    AggregateId,
+    AttributeValue,
+    CorrelationId,
+    Item,
+    ItemKey,
+    MessageId,
+    TopicName,
+)
 from outbox_sdk.core.message import OutboxMessage, Poison
 from outbox_sdk.core.table import PARKED, TableDesign
 from outbox_sdk.core.text import find_text_fault
@@ -15,40 +23,43 @@ from outbox_sdk.core.text import find_text_fault
 __all__ = ["bucket_of", "decode_item", "encode_item", "is_outstanding", "item_size", "redrive_count_of"]
 
 
-class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    S: str
+_TextT = TypeVar("_TextT", bound=str)
 
 
-class _OptionalText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    S: str | None = None
+class _Text(msgspec.Struct, Generic[_TextT], frozen=True, forbid_unknown_fields=True, gc=False):
+    S: _TextT
+
+
+class _OptionalText(msgspec.Struct, Generic[_TextT], frozen=True, forbid_unknown_fields=True, gc=False):
+    S: _TextT | None = None
     NULL: bool = False
 
 
-class _OptionalNumber(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _OptionalNumber(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     N: str | None = None
     NULL: bool = False
 
 
-class _OptionalTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    M: dict[str, _Text] | None = None
+class _OptionalTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    M: dict[str, _Text[str]] | None = None
     NULL: bool = False
 
 
-class _Image(msgspec.Struct, frozen=True, kw_only=True):
+class _Image(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The attributes of an item that the relay reads.
 
     Strict where a wrong type would publish something wrong; what is only bookkeeping (``created_at``,
     ``dispatch_count``) is read leniently, for it must never stop a message.
     """
 
-    not_dispatched: _Text
-    message_id: _Text
-    aggregate_id: _Text
-    topic: _Text
-    body: _Text
-    correlation_id: _OptionalText = _OptionalText()
-    message_type: _OptionalText = _OptionalText()
-    content_type: _OptionalText = _OptionalText()
+    not_dispatched: _Text[str]
+    message_id: _Text[MessageId]
+    aggregate_id: _Text[AggregateId]
+    topic: _Text[TopicName]
+    body: _Text[str]
+    correlation_id: _OptionalText[CorrelationId] = _OptionalText()
+    message_type: _OptionalText[str] = _OptionalText()
+    content_type: _OptionalText[str] = _OptionalText()
     schema_version: _OptionalNumber = _OptionalNumber()
     sequence: _OptionalNumber = _OptionalNumber()
     redrive_count: _OptionalNumber = _OptionalNumber()
@@ -68,6 +79,7 @@ _TYPES: Mapping[object, type | tuple[type, ...]] = {
     "L": list,
 }
 _REQUIRED = ("message_id", "aggregate_id", "topic", "body")
+_PARKED = {"S": PARKED}
 
 
 @lru_cache(maxsize=32)
@@ -79,7 +91,9 @@ def _image_type(design: TableDesign) -> type[_Image]:
         for field in msgspec.structs.fields(_Image)
     ]
     rename = {name: getattr(design, name) for name in _Image.__struct_fields__}
-    return cast("type[_Image]", msgspec.defstruct("Image", fields, frozen=True, kw_only=True, rename=rename))
+    return cast(
+        "type[_Image]", msgspec.defstruct("Image", fields, frozen=True, kw_only=True, gc=False, rename=rename)
+    )
 
 
 def bucket_of(message_id: MessageId | str, buckets: int) -> str:
@@ -93,7 +107,7 @@ def bucket_of(message_id: MessageId | str, buckets: int) -> str:
 
 def is_outstanding(item: Item | None, design: TableDesign) -> bool:
     """Tell whether an item awaits publishing: its marker is there and is not ``parked``."""
-    return item is not None and design.not_dispatched in item and item[design.not_dispatched] != {"S": PARKED}
+    return item is not None and design.not_dispatched in item and item[design.not_dispatched] != _PARKED
 
 
 def redrive_count_of(item: Item, design: TableDesign) -> int:
@@ -108,23 +122,26 @@ def decode_item(item: Item, key: ItemKey, design: TableDesign) -> OutboxMessage 
     """
     try:
         image = msgspec.convert(item, _image_type(design))
+        schema_version, sequence = image.schema_version.N, image.sequence.N
+        redrives, hops = image.redrive_count.N, image.hops.N
+        # By position, in the order of the fields: by name, the arguments would cost more than the struct.
         message = OutboxMessage(
-            key=key,
-            marker=item[design.not_dispatched],
-            message_id=cast("Any", image.message_id.S),
-            aggregate_id=cast("Any", image.aggregate_id.S),
-            topic=cast("Any", image.topic.S),
-            body=image.body.S,
-            correlation_id=cast("Any", image.correlation_id.S),
-            created_at=_lenient(image.created_at, "S"),
-            message_type=image.message_type.S,
-            schema_version=_integer(image.schema_version),
-            content_type=image.content_type.S,
-            headers={name: text.S for name, text in (image.headers.M or {}).items()},
-            sequence=_integer(image.sequence),
-            dispatch_count=_lenient_count(image.dispatch_count),
-            redrive_count=max(0, _integer(image.redrive_count) or 0),
-            hops=_integer(image.hops) or 0,
+            key,
+            item[design.not_dispatched],
+            image.message_id.S,
+            image.aggregate_id.S,
+            image.topic.S,
+            image.body.S,
+            image.correlation_id.S,
+            _lenient(image.created_at, "S"),
+            image.message_type.S,
+            None if schema_version is None else int(schema_version),
+            image.content_type.S,
+            {name: text.S for name, text in image.headers.M.items()} if image.headers.M else {},
+            None if sequence is None else int(sequence),
+            _lenient_count(image.dispatch_count),
+            0 if redrives is None else max(0, int(redrives)),
+            0 if hops is None else int(hops),
         )
     except (msgspec.ValidationError, ValueError):
         return _poison(item, key, design, _explain(item, design))
@@ -133,9 +150,14 @@ def decode_item(item: Item, key: ItemKey, design: TableDesign) -> OutboxMessage 
 
 
 def _find_fault(message: OutboxMessage, design: TableDesign) -> str | None:
-    if not message.body:
+    body = message.body
+    # All that must be there and must travel, in one look; what fails is then looked at one by one.
+    texts = body, message.message_id, message.aggregate_id, message.topic
+    if all(texts) and find_text_fault("".join(texts)) is None:
+        return None
+    if not body:
         return "empty"
-    if fault := find_text_fault(message.body):
+    if fault := find_text_fault(body):
         return fault
     for name in ("message_id", "aggregate_id", "topic"):
         text: str = getattr(message, name)
@@ -182,9 +204,9 @@ def _explain(item: Item, design: TableDesign) -> str:
                 return f"missing:{name}"
             return f"type:{name}:{_type_of(item[name])}"
         number = getattr(image, field)
-        if isinstance(number, _OptionalNumber):
+        if isinstance(number, _OptionalNumber) and number.N is not None:
             try:
-                _integer(number)
+                int(number.N)
             except ValueError:
                 return f"integer:{name}"
     return "undecodable"
@@ -202,17 +224,14 @@ def _type_of(value: object) -> str:
 
 
 def _lenient(value: object, kind: str) -> str | None:
-    content = value.get(kind) if isinstance(value, Mapping) else None
+    # A dict is told at a glance; whether something else is a mapping takes as long as the rest of an item.
+    content = value.get(kind) if isinstance(value, (dict, Mapping)) else None
     return content if isinstance(content, str) else None
 
 
 def _lenient_count(value: object) -> int:
-    digits = _lenient(value, "N") or ""
-    return int(digits) if digits.isascii() and digits.isdigit() else 0
-
-
-def _integer(number: _OptionalNumber) -> int | None:
-    return None if number.N is None else int(number.N)
+    digits = _lenient(value, "N")
+    return int(digits) if digits and digits.isascii() and digits.isdigit() else 0
 
 
 def encode_item(message: OutboxMessage, design: TableDesign) -> dict[str, dict[str, Any]]:

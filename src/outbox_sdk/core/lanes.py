@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from outbox_sdk.core.entry import Entry
-from outbox_sdk.core.identifiers import ItemKey, SequenceNumber
+from outbox_sdk.core.identifiers import ItemKey, SequenceNumber, TopicArn
 from outbox_sdk.core.mark import Park, plan_park
 from outbox_sdk.core.outcome import Held
 
@@ -15,7 +15,7 @@ Lane = tuple["MessageRecord", ...]
 """Messages to publish one after the other. On a standard topic every message is a lane of its own."""
 
 
-class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
+class MessageRecord(msgspec.Struct, frozen=True, gc=False):
     """An entry and the record that brought it.
 
     ``position`` orders it in its lane; ``sequence_number`` is the record whose image the entry shows,
@@ -39,14 +39,18 @@ def plan_lanes(ready: Sequence[MessageRecord]) -> tuple[Lane, ...]:
     A lane numbered throughout by its producer goes by those numbers, because the stream may reverse two
     items of one transaction; any other goes by the order of the stream.
     """
-    lanes: dict[object, list[MessageRecord]] = {}
+    lanes: list[Lane] = []
+    groups: dict[tuple[TopicArn, str], list[MessageRecord]] = {}
     for record in ready:
         entry = record.entry
-        lane = record.key if entry.group_id is None else (entry.topic, entry.group_id)
-        lanes.setdefault(lane, []).append(record)
-    ordered = [tuple(sorted(lane, key=_lane_order(lane))) for lane in lanes.values()]
+        if entry.group_id is None:
+            lanes.append((record,))
+        else:
+            groups.setdefault((entry.topic, entry.group_id), []).append(record)
+    lanes.extend([tuple(sorted(group, key=_lane_order(group))) for group in groups.values()])
     # Lanes start in the order of their heads, so that what came first goes first.
-    return tuple(sorted(ordered, key=lambda lane: lane[0].position))
+    lanes.sort(key=lambda lane: lane[0].position)
+    return tuple(lanes)
 
 
 def _lane_order(lane: Sequence[MessageRecord]) -> Callable[[MessageRecord], tuple[int, int]]:
@@ -63,6 +67,8 @@ def hold_unreadable(
     Whether such a message is out already is not known. It is not published on a guess, and nothing behind
     it may overtake it. ``unreadable`` gives the code by key.
     """
+    if not unreadable:
+        return tuple(lanes), {}
     open_lanes: list[Lane] = []
     held: dict[ItemKey, Held] = {}
     for lane in lanes:

@@ -19,7 +19,7 @@ MAX_HOPS = 16
 """A message that has come so far goes round in a circle of consumers, and is parked."""
 
 
-class OutboxMessage(msgspec.Struct, frozen=True, kw_only=True):
+class OutboxMessage(msgspec.Struct, frozen=True, gc=False):
     """An outstanding message, typed, as one image of its item showed it.
 
     ``body`` is the text the producer stored, unchanged. ``marker`` is the ``NotDispatched`` attribute that
@@ -47,7 +47,7 @@ class OutboxMessage(msgspec.Struct, frozen=True, kw_only=True):
     hops: int = 0
 
 
-class Skipped(msgspec.Struct, frozen=True):
+class Skipped(msgspec.Struct, frozen=True, gc=False):
     """A record with nothing to publish.
 
     ``reason`` is ``removed``, ``parked``, ``marked`` (the relay's own mark) or ``foreign`` (not an
@@ -57,7 +57,7 @@ class Skipped(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Poison(msgspec.Struct, frozen=True, kw_only=True):
+class Poison(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An image that carries the outbox marker and cannot be published as it is.
 
     ``reason`` names the attribute and the fault, never a value of the message: ``missing:Topic``,

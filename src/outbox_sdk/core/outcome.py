@@ -1,8 +1,9 @@
 """What became of each record, and the answer that tells Lambda which of them to bring again."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable
-from typing import TypedDict, assert_never
+from collections.abc import Iterable, Mapping
+from typing import TypedDict, assert_never, get_args
 
 import msgspec
 
@@ -33,48 +34,48 @@ IN_FLIGHT = "InFlight"
 """Held with this code is what another batch of the same process is at work on."""
 
 
-class Dispatched(msgspec.Struct, frozen=True):
+class Dispatched(msgspec.Struct, frozen=True, gc=False):
     """Published and marked. ``gone`` tells that the mark found the item deleted or already marked."""
 
     gone: bool = False
 
 
-class PublishedOnly(msgspec.Struct, frozen=True):
+class PublishedOnly(msgspec.Struct, frozen=True, gc=False):
     """Published, and not marked because marking is switched off."""
 
 
-class MarkRefused(msgspec.Struct, frozen=True):
+class MarkRefused(msgspec.Struct, frozen=True, gc=False):
     """Published, but DynamoDB refuses the mark for the item's own sake. Not reported: the message is out."""
 
     code: str
 
 
-class Unmarked(msgspec.Struct, frozen=True):
+class Unmarked(msgspec.Struct, frozen=True, gc=False):
     """Published, but the mark failed. Reported, so that nothing is lost: it may be published twice."""
 
     code: str
 
 
-class Parked(msgspec.Struct, frozen=True):
+class Parked(msgspec.Struct, frozen=True, gc=False):
     """Set aside for a person, with the reason in the item."""
 
     reason: str
 
 
-class Unparked(msgspec.Struct, frozen=True):
+class Unparked(msgspec.Struct, frozen=True, gc=False):
     """Was to be parked for ``reason``, and the write failed. Reported, never dropped."""
 
     reason: str
     code: str
 
 
-class Settled(msgspec.Struct, frozen=True):
+class Settled(msgspec.Struct, frozen=True, gc=False):
     """Nothing to do: skipped as it came, or the table says that somebody has dealt with it."""
 
     reason: str
 
 
-class Held(msgspec.Struct, frozen=True):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """Not published, and reported. ``behind`` tells that only an earlier message of its lane failed."""
 
     code: str
@@ -88,10 +89,10 @@ Outcome = Dispatched | PublishedOnly | MarkRefused | Unmarked | Parked | Unparke
 def is_reported(outcome: Outcome) -> bool:
     """Tell whether Lambda has to bring the record again."""
     match outcome:
+        case Dispatched() | Settled() | PublishedOnly() | MarkRefused() | Parked():
+            return False
         case Unmarked() | Unparked() | Held():
             return True
-        case Dispatched() | PublishedOnly() | MarkRefused() | Parked() | Settled():
-            return False
         case _:
             assert_never(outcome)
 
@@ -106,7 +107,7 @@ class BatchResponse(TypedDict):
     batchItemFailures: list[_ItemFailure]
 
 
-class RecordReport(msgspec.Struct, frozen=True, kw_only=True):
+class RecordReport(msgspec.Struct, frozen=True, gc=False):
     """One record and its outcome, with the names a log may show.
 
     ``topic_arn`` is where the message was to be published; a message that did not get so far has none.
@@ -133,14 +134,13 @@ class BatchReport(msgspec.Struct, frozen=True):
 
     def counts(self) -> dict[str, int]:
         """Count outcomes by name, in snake case: ``{"dispatched": 97, "parked": 3}``."""
-        names = Counter(outcome_name(report.outcome) for report in self.records)
-        return dict(sorted(names.items()))
+        kinds = Counter([type(report.outcome) for report in self.records])
+        return dict(sorted([(_NAMES[kind], count) for kind, count in kinds.items()]))
 
     def skips(self) -> dict[str, int]:
         """Count the records with nothing to do by why: ``{"self_echo": 97}`` for the relay's own marks."""
-        reasons = Counter(
-            report.outcome.reason for report in self.records if isinstance(report.outcome, Settled)
-        )
+        outcomes = [report.outcome for report in self.records]
+        reasons = Counter([outcome.reason for outcome in outcomes if isinstance(outcome, Settled)])
         return {_SKIPS.get(reason, f"skipped_{reason}"): count for reason, count in sorted(reasons.items())}
 
     def codes(self) -> frozenset[str]:
@@ -148,6 +148,8 @@ class BatchReport(msgspec.Struct, frozen=True):
         codes = set()
         for report in self.records:
             match report.outcome:
+                case Dispatched() | Settled():
+                    pass  # nearly every record, told first
                 case Unmarked(code) | Unparked(_, code) | Held(code):
                     codes.add(code)
                 case Parked(reason) if reason.startswith("held:"):
@@ -164,8 +166,11 @@ class BatchReport(msgspec.Struct, frozen=True):
         first: dict[MessageId, ItemKey] = {}
         collided: dict[MessageId, RecordReport] = {}
         for report in self.records:
-            identifier = report.message_id
-            if identifier is not None and first.setdefault(identifier, report.key) != report.key:
+            identifier, key = report.message_id, report.key
+            if identifier is None:
+                continue
+            known = first.setdefault(identifier, key)
+            if known is not key and known != key:
                 collided.setdefault(identifier, report)
         return tuple(collided.values())
 
@@ -205,5 +210,9 @@ def outcome_name(outcome: Outcome) -> str:
     >>> outcome_name(PublishedOnly())
     'published_only'
     """
-    name = type(outcome).__name__
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+    return _NAMES[type(outcome)]
+
+
+_NAMES: Mapping[type[Outcome], str] = {
+    kind: re.sub("(?<!^)(?=[A-Z])", "_", kind.__name__).lower() for kind in get_args(Outcome)
+}

@@ -1,6 +1,7 @@
 """A batch decided: which messages to publish in which order, which only to mark, which to park."""
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import gt, itemgetter
 
 import msgspec
 
@@ -42,7 +43,7 @@ class Wrapping(msgspec.Struct, frozen=True, kw_only=True):
         return encode_entry(message, self.routing, kind=self.kind, limits=self.limits, source=self.source)
 
 
-class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """All records of one item in the batch, as one: the first gives the place, the last the content.
 
     ``removed`` tells that the item is gone by the end of the batch: by the relay's own mark if that deletes,
@@ -92,25 +93,29 @@ def plan_intake(records: Iterable[Record]) -> Intake:
     latest: dict[ItemKey, Record] = {}
     first: dict[ItemKey, int] = {}
     removed: set[ItemKey] = set()
-    for record in sorted(records, key=lambda record: record.position):
-        if record.content == Skipped("removed") and record.key in first:
-            removed.add(record.key)
-            continue
-        latest[record.key] = record
-        removed.discard(record.key)
-        if isinstance(record.content, Skipped):
-            first.pop(record.key, None)
-        else:
-            first.setdefault(record.key, record.position)
+    records = tuple(records)
+    positions = [record.position for record in records]
+    ordered: Iterable[tuple[int, Record]] = zip(positions, records, strict=True)
+    if any(map(gt, positions, positions[1:])):  # a shard gives them in order
+        ordered = sorted(ordered, key=itemgetter(0))
+    for position, record in ordered:
+        key, content = record.key, record.content
+        if not isinstance(content, Skipped):
+            first.setdefault(key, position)
+        elif key in first:
+            if content.reason == "removed":
+                removed.add(key)
+                continue
+            del first[key]
+        latest[key] = record
+        removed.discard(key)
     messages: dict[ItemKey, Arrival] = {}
     poison = []
     settled: dict[ItemKey, Settled] = {}
     for key, record in latest.items():
         content = record.content
         if isinstance(content, OutboxMessage):
-            messages[key] = Arrival(
-                message=content, position=first[key], record=record, removed=key in removed
-            )
+            messages[key] = Arrival(content, first[key], record, key in removed)
         elif isinstance(content, Poison):
             poison.append(content)
         else:
@@ -168,6 +173,8 @@ def plan_batch(
             marks.append(Remembered(message, record.sequence_number))
             continue
         match lookups.get(key):
+            case None:
+                pass  # nobody has asked, for nothing speaks against publishing it
             case Found(outstanding=False):
                 decided[key] = Settled("dispatched")
                 continue
@@ -181,7 +188,7 @@ def plan_batch(
             case Unreadable(code):
                 unreadable[key] = code
             case _:
-                pass  # outstanding, or nothing speaks against publishing it
+                pass  # outstanding, or missing where nothing is deleted
         entry = refuse_old(message, now, park_older_than) or wrapping.encode(message)
         if isinstance(entry, Refusal) and key in unreadable:
             decided[key] = Held(unreadable[key])  # parked when it is known that it still waits
@@ -189,14 +196,7 @@ def plan_batch(
         if isinstance(entry, Refusal):
             parks.append(plan_park(message, entry.reason))
             continue
-        ready.append(
-            MessageRecord(
-                entry=entry,
-                position=arrival.position,
-                sequence_number=record.sequence_number,
-                creation=record.creation,
-            )
-        )
+        ready.append(MessageRecord(entry, arrival.position, record.sequence_number, record.creation))
     lanes, held = hold_unreadable(plan_lanes(ready), unreadable)
     return BatchPlan(lanes=lanes, marks=tuple(marks), parks=tuple(parks), decided={**decided, **held})
 

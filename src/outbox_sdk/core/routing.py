@@ -1,6 +1,7 @@
 """From a logical topic name to the ARN it may go to; nothing is looked up, nothing is created."""
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -10,9 +11,10 @@ from outbox_sdk.core.identifiers import AccountId, Partition, Region, TopicArn, 
 __all__ = ["Refusal", "Routing", "is_fifo", "is_topic_name", "parse_function_arn", "resolve_topic"]
 
 _TOPIC_NAME = re.compile(r"[A-Za-z0-9_-]{1,256}|[A-Za-z0-9_-]{1,251}\.fifo")
+_MAX_NAME = 256
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class Refusal(msgspec.Struct, frozen=True, gc=False):
     """Why a message cannot be published as it is: its own fault, and retrying would not help.
 
     ``reason`` goes into the item's ``ParkReason``; it never quotes the message.
@@ -21,7 +23,7 @@ class Refusal(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Routing(msgspec.Struct, frozen=True, kw_only=True):
+class Routing(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """Where topics live, and which of them a producer may reach.
 
     ``allowed`` holds names as producers write them, before the prefix; ``None`` allows every name under
@@ -46,6 +48,12 @@ def resolve_topic(name: TopicName | str, routing: Routing) -> TopicArn | Refusal
     >>> resolve_topic("arn:aws:sns:us-east-1:999999999999:theirs", routing)
     Refusal(reason='topic-name')
     """
+    # Topics repeat, and what is longer than any name is not worth remembering.
+    return _resolve(name, routing) if len(name) <= _MAX_NAME else Refusal("topic-name")
+
+
+@lru_cache(maxsize=1024)
+def _resolve(name: str, routing: Routing) -> TopicArn | Refusal:
     if not (is_topic_name(name) and is_topic_name(routing.prefix + name)):
         return Refusal("topic-name")
     if routing.allowed is not None and name not in routing.allowed:

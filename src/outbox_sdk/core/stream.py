@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -27,18 +28,29 @@ Removal = Literal["expired", "removed"]
 """How an outstanding item left the table: by the time to live, or by somebody's delete."""
 
 
-class WireChange(msgspec.Struct, frozen=True, rename="pascal"):
-    """The ``dynamodb`` part of a record. Images stay as they came: their faults are their own."""
+_PARKED = {"S": PARKED}
+_DISPATCHED = {"BOOL": True}
+# Most records of a busy table have nothing to publish: they share what says so.
+_SKIPPED_REMOVED, _SKIPPED_PARKED = Skipped("removed"), Skipped("parked")
+_SKIPPED_MARKED, _SKIPPED_FOREIGN = Skipped("marked"), Skipped("foreign")
 
-    keys: dict[str, dict[str, Any]]
-    sequence_number: str
-    new_image: dict[str, Any] | None = None
-    old_image: dict[str, Any] | None = None
+
+class WireChange(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
+    """The ``dynamodb`` part of a record. Images stay as they came: their faults are their own.
+
+    Keys and images are JSON objects. They are not typed so, because msgspec would copy each of them:
+    :func:`decode_record` looks for itself.
+    """
+
+    keys: Any
+    sequence_number: SequenceNumber
+    new_image: Any = None
+    old_image: Any = None
     # Epoch seconds; left untyped, because a record must not fail for a time it can do without.
     creation: Any = msgspec.field(default=None, name="ApproximateCreationDateTime")
 
 
-class WireRecord(msgspec.Struct, frozen=True, rename="camel"):
+class WireRecord(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """One entry of ``Records``; only what the relay reads."""
 
     event_name: str
@@ -53,7 +65,24 @@ class _WireEvent(msgspec.Struct, frozen=True):
     records: list[WireRecord] = msgspec.field(name="Records")
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class _StrictChange(WireChange, frozen=True, kw_only=True, rename="pascal"):
+    keys: dict[str, dict[str, Any]]
+    sequence_number: SequenceNumber
+    new_image: dict[str, Any] | None = None
+    old_image: dict[str, Any] | None = None
+
+
+class _StrictRecord(WireRecord, frozen=True, kw_only=True, rename="camel"):
+    change: _StrictChange = msgspec.field(name="dynamodb")
+
+
+class _StrictEvent(msgspec.Struct, frozen=True):
+    """The same with every type: slower, and able to say which part of which record is wrong."""
+
+    records: list[_StrictRecord] = msgspec.field(name="Records")
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One record of the stream, named by its sequence number and its item's key.
 
     ``creation`` is the stream's approximate time of the change, in epoch seconds. ``modified`` tells that
@@ -89,11 +118,19 @@ def decode_event(
     """
     try:
         wire = msgspec.convert(event, _WireEvent)
-    except msgspec.ValidationError as error:
+        return tuple([decode_record(record, design, table_name=table_name) for record in wire.records])
+    except (msgspec.ValidationError, InvalidEventError, ConfigurationError):
         if event in ({}, {"Records": None}):
             return ()
+        _check_shape(event)
+        raise
+
+
+def _check_shape(event: object) -> None:
+    try:
+        msgspec.convert(event, _StrictEvent)
+    except msgspec.ValidationError as error:
         raise InvalidEventError(f"not a DynamoDB stream event: {error}") from error
-    return tuple(decode_record(record, design, table_name=table_name) for record in wire.records)
 
 
 def decode_event_json(
@@ -128,24 +165,38 @@ def decode_record(
         raise InvalidEventError("not a DynamoDB stream event: SequenceNumber must be digits")
     if wire.event_source != "aws:dynamodb":
         raise InvalidEventError(f"not a DynamoDB stream event: eventSource is {wire.event_source!r}")
-    if table_name is not None and wire.event_source_arn is not None:
-        _check_table(wire.event_source_arn, table_name)
+    arn = wire.event_source_arn
+    if table_name is not None and arn is not None and _table_of(arn) != table_name:
+        raise ConfigurationError(
+            "DYNAMODB_OUTBOX_TABLE_NAME",
+            f"the event comes from {arn!r}, but the relay is configured for table {str(table_name)!r}",
+        )
+    if not (_is_image(change.new_image) and _is_image(change.old_image)):
+        raise InvalidEventError(f"record {number}: an image must be an object")
     try:
         key = ItemKey.from_item(change.keys)
+    except (AttributeError, TypeError) as error:
+        raise InvalidEventError(f"record {number}: the keys must be an object of attributes") from error
     except ValueError as error:
         raise InvalidEventError(f"record {number}: {error}") from error
+    # By position, in the order of the fields: by name, each argument would cost as much as the struct.
     return Record(
-        sequence_number=SequenceNumber(number),
-        key=key,
-        content=_decode_content(wire, key, design),
-        modified=wire.event_name != "INSERT",
-        creation=_epoch_seconds(change.creation),
-        removal=_removal(wire, design),
+        number,
+        key,
+        _decode_content(wire, key, design),
+        wire.event_name != "INSERT",
+        _epoch_seconds(change.creation),
+        _removal(wire, design) if wire.event_name == "REMOVE" else None,
     )
 
 
+def _is_image(value: object) -> bool:
+    # A dict is told at a glance; whether anything else is a mapping takes as long as half a record.
+    return type(value) is dict or value is None or isinstance(value, Mapping)
+
+
 def _removal(wire: WireRecord, design: TableDesign) -> Removal | None:
-    if wire.event_name != "REMOVE" or not is_outstanding(wire.change.old_image, design):
+    if not is_outstanding(wire.change.old_image, design):
         return None
     who = wire.user_identity if isinstance(wire.user_identity, Mapping) else {}
     # Lambda begins these names with a small letter, the stream's own API with a capital.
@@ -156,15 +207,15 @@ def _removal(wire: WireRecord, design: TableDesign) -> Removal | None:
 
 def _epoch_seconds(value: object) -> float | None:
     """Read a time; one that is none, or beyond any calendar, is as good as absent."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (float, int)):
         return None
     return float(value) if 0 <= value < 1e11 else None
 
 
 def _decode_content(wire: WireRecord, key: ItemKey, design: TableDesign) -> Content:
     if wire.event_name == "REMOVE":
-        return Skipped("removed")
-    new, old = wire.change.new_image, wire.change.old_image
+        return _SKIPPED_REMOVED
+    new = wire.change.new_image
     if new is None:
         raise ConfigurationError(
             "StreamViewType",
@@ -172,17 +223,15 @@ def _decode_content(wire: WireRecord, key: ItemKey, design: TableDesign) -> Cont
         )
     if is_outstanding(new, design):
         return decode_item(new, key, design)
-    if new.get(design.not_dispatched) == {"S": PARKED}:
-        return Skipped("parked")
-    dispatched = new.get(design.is_dispatched) == {"BOOL": True}
-    return Skipped("marked" if dispatched or is_outstanding(old, design) else "foreign")
+    if new.get(design.not_dispatched) == _PARKED:
+        return _SKIPPED_PARKED
+    if new.get(design.is_dispatched) == _DISPATCHED or is_outstanding(wire.change.old_image, design):
+        return _SKIPPED_MARKED
+    return _SKIPPED_FOREIGN
 
 
-def _check_table(arn: str, table_name: TableName | str) -> None:
+@lru_cache(maxsize=16)
+def _table_of(arn: str) -> str | None:
     # arn:aws:dynamodb:eu-west-1:123456789012:table/outbox/stream/2026-11-23T09:00:00.000
     parts = arn.split("/")
-    if len(parts) < 2 or parts[1] != table_name:
-        raise ConfigurationError(
-            "DYNAMODB_OUTBOX_TABLE_NAME",
-            f"the event comes from {arn!r}, but the relay is configured for table {str(table_name)!r}",
-        )
+    return parts[1] if len(parts) > 1 else None

@@ -28,7 +28,7 @@ Such an index caps what is stored of one aggregate at 10 GB, and a full one refu
 """
 
 
-class TableDesign(msgspec.Struct, frozen=True, kw_only=True):
+class TableDesign(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """Where an outbox keeps what; two designs ship, and both are read by the same relay.
 
     ``TableDesign.ordered`` (the default) keeps an aggregate's items together: partition key

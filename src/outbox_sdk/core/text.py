@@ -3,11 +3,13 @@
 import re
 from datetime import UTC, datetime
 
-__all__ = ["find_text_fault", "format_instant", "parse_instant"]
+__all__ = ["find_text_fault", "format_instant", "parse_instant", "utf8_size"]
 
 # SQS accepts #x9 #xA #xD #x20-#xD7FF #xE000-#xFFFD #x10000-#x10FFFF and refuses the rest, after SNS has
 # accepted it: too late for anyone to see.
 _OUTSIDE_CHARSET = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Every byte as itself, but the control characters of the set as question marks.
+_WITHOUT_CONTROLS = bytes(ord("?") if code < 0x20 and code not in b"\t\n\r" else code for code in range(256))
 
 
 def find_text_fault(text: str) -> str | None:
@@ -19,14 +21,27 @@ def find_text_fault(text: str) -> str | None:
     >>> find_text_fault("half a pair: \ud800")
     'unicode'
     """
-    # No printable character is outside the set, and this check runs at the speed of C.
-    if text.isprintable():
-        return None
+    # The same as the expression tells, in a fifth of its time; only what fails is searched.
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:
+        pass  # half a surrogate pair, and perhaps something else before it
+    else:
+        if encoded.translate(_WITHOUT_CONTROLS) == encoded and "\ufffe" not in text and "\uffff" not in text:
+            return None
     found = _OUTSIDE_CHARSET.search(text)
-    if found is None:
-        return None
+    assert found is not None  # noqa: S101 - it was just told
     code = ord(found.group())
     return "unicode" if 0xD800 <= code <= 0xDFFF else f"charset:U+{code:04X}"
+
+
+def utf8_size(text: str) -> int:
+    """Count the bytes of text in UTF-8, as SNS does; a Python string knows whether it is ASCII.
+
+    >>> utf8_size("größe")
+    7
+    """
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def format_instant(instant: datetime) -> str:
