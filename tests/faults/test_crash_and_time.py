@@ -187,7 +187,7 @@ def test_fault_55_restored_from_a_snapshot(wire: Wire, handler: RelayHandler) ->
     assert wire.connections == 0
 
     assert handler(event_of(message_entry()), FakeContext()) == SUCCESS
-    assert wire.connections == 2
+    assert wire.connections == 1
 
     # Processes restored have one state of Python's generator; the relay's jitter is not drawn from it.
     jitter = InMemoryStack()._context.jitter

@@ -12,7 +12,7 @@ import marshal
 import sys
 from pathlib import Path
 
-__all__ = ["compile_lean"]
+__all__ = ["compile_lean", "main"]
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _BY_HASH_NEVER_COMPARED = (0b01).to_bytes(4, "little")
@@ -51,8 +51,13 @@ def _is_text(statement: ast.stmt) -> bool:
     )
 
 
-if __name__ == "__main__":
-    root = Path(sys.argv[1])
+def main(folder: str, prefix: str) -> None:
+    """Compile all modules below a folder, each under the name that it will have in a traceback."""
+    root = Path(folder)
     for path in sorted(root.rglob("*.py")):
-        place = f"{sys.argv[2]}/{path.relative_to(root).as_posix()}"
+        place = f"{prefix}/{path.relative_to(root).as_posix()}"
         path.with_suffix(".pyc").write_bytes(compile_lean(path.read_bytes(), place))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
