@@ -1,6 +1,6 @@
 """What does deciding cost, from the parsed event to the requests, next to what other ways cost?
 
-Run: ``python -m benchmarks.decode_and_plan`` (or ``nox -s bench``).
+Run: ``nox -s bench -- decode_and_plan``, or ``python -m benchmarks.decode_and_plan``.
 
 The hand-written equivalent is one function over plain dictionaries. It gives the very same ``PublishBatch``
 arguments and makes the same checks, as somebody would write it for one table, one envelope and no reports;
@@ -12,17 +12,17 @@ to look at is the ratio, since microseconds belong to the machine.
 import copy
 import hashlib
 import json
-import platform
 import re
 import statistics
+import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from time import perf_counter, time
 from typing import Any, NamedTuple
 
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.parser.models import DynamoDBStreamModel
 
+from benchmarks.harness.answers import Answer, Bar, Table, describe_machine, print_answer
 from outbox_sdk.core.account import account_for
 from outbox_sdk.core.effort import Effort
 from outbox_sdk.core.identifiers import AccountId, Region
@@ -305,7 +305,7 @@ def parse_with_powertools(event: Event) -> DynamoDBStreamModel:
 # Measuring
 
 HAND, HAND_FIFO = "by hand, standard topic", "by hand, FIFO topic, 20 aggregates"
-BASE = HAND
+FLOOR, POWERTOOLS = "floor: dictionaries without a check", "Powertools' parser"
 
 
 def measure(rounds: int = ROUNDS) -> list[Row]:
@@ -317,11 +317,11 @@ def measure(rounds: int = ROUNDS) -> list[Row]:
         assert decode_and_plan(event) == by_hand(event)
     assert floor(standard) == decode_and_plan(standard)
     cases: list[tuple[str, Callable[[Event], object], Event]] = [
-        ("floor: dictionaries without a check", floor, standard),
+        (FLOOR, floor, standard),
         (HAND, by_hand, standard),
         (HAND_FIFO, by_hand, fifo),
         ("by hand, own marks skipped", by_hand, echo),
-        ("Powertools' parser", parse_with_powertools, standard),
+        (POWERTOOLS, parse_with_powertools, standard),
         ("decode", decode, standard),
         ("decode and plan, standard topic", decode_and_plan, standard),
         ("decode and plan, FIFO topic, 20 aggregates", decode_and_plan, fifo),
@@ -355,19 +355,40 @@ def _measure(cases: list[tuple[str, Callable[[Event], object], Event]], rounds: 
     return rows
 
 
-def main() -> None:
-    rows = measure()
-    base = next(row.median for row in rows if row.name == BASE)
-    print(f"{RECORDS} records of {BODY_BYTES:,} bytes, {ROUNDS} rounds; medians")
-    print(
-        f"Python {platform.python_version()}, msgspec {version('msgspec')}, "
-        f"Powertools {version('aws-lambda-powertools')}, {platform.platform()}\n"
+def answer(rounds: int = ROUNDS) -> Answer:
+    rows = measure(rounds)
+    medians = {row.name: row.median for row in rows}
+    ours, base = medians["decode and plan, standard topic"], medians[HAND]
+    question, _, method = (__doc__ or "").partition("\n\n")
+    return Answer(
+        name="decode_and_plan",
+        question=question,
+        method=method,
+        bars=(
+            Bar(what="of a hand-written equivalent", value=ours / base, sense="≤", bar=2.5),
+            Bar(what="faster than Powertools' parser", value=medians[POWERTOOLS] / ours, sense="≥", bar=15),
+        ),
+        tables=(
+            Table(
+                title=f"{RECORDS} records with bodies of {BODY_BYTES:,} bytes, unless said otherwise",
+                headers=("what", "µs a record", "10–90 %", "× by hand"),
+                rows=tuple(
+                    (
+                        row.name,
+                        f"{row.median:.2f}",
+                        f"{row.low:.2f}–{row.high:.2f}",
+                        f"{row.median / base:.2f}",
+                    )
+                    for row in rows
+                ),
+            ),
+        ),
+        notes="The bar of 15 × Powertools' parser is out of reach of any code that checks: what is written by "
+        f"hand is at {medians[POWERTOOLS] / base:.1f} ×, and the floor, which checks nothing, at "
+        f"{medians[POWERTOOLS] / medians[FLOOR]:.1f} ×.",
+        machine=describe_machine(),
     )
-    print(f"| what | µs a record | spread (10–90 %) | times {BASE} |")
-    print("|---|---:|---:|---:|")
-    for row in rows:
-        print(f"| {row.name} | {row.median:.2f} | {row.low:.2f}–{row.high:.2f} | {row.median / base:.2f} |")
 
 
 if __name__ == "__main__":
-    main()
+    print_answer(answer(*map(int, sys.argv[1:])))

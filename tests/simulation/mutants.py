@@ -497,7 +497,7 @@ def sequence_ignored(stack: ExitStack) -> None:
 def changed_items_are_not_looked_up(stack: ExitStack) -> None:
     """Only the age of a record decides whether its item is looked up."""
 
-    def needs_lookup(record: Any, *, now: float, recheck_after: float) -> bool:
+    def needs_lookup(record: Any, now: float, recheck_after: float) -> bool:
         return record.creation is None or now - record.creation >= recheck_after
 
     replace(stack, plan, "_needs_lookup", needs_lookup)

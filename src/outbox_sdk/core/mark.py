@@ -1,6 +1,7 @@
 """Settling items in the table: marking them as dispatched, deleting them, or parking them."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -107,19 +108,10 @@ def mark_statements_request(
 
 
 def _mark_statement(mark: Mark, design: TableDesign, table_name: TableName | str) -> dict[str, Any]:
-    # PartiQL repeats its clauses; commas between them are refused. Names are quoted, values are
-    # parameters, so nothing of an item is ever read as a statement.
     sets = _mark_values(mark, design)
     keys = mark.key.to_item()
-    clauses = [f"SET {_quoted(name)}=?" for name in sets]
-    clauses.append(f"REMOVE {_quoted(design.not_dispatched)}")
-    conditions = [f"{_quoted(name)}=?" for name in [*keys, design.not_dispatched]]
-    # In this form it holds as well where the count is missing or no number.
-    conditions.append(f"NOT {_quoted(design.redrive_count)} > ?")
     return {
-        "Statement": " ".join(
-            ["UPDATE", _quoted(str(table_name)), *clauses, "WHERE", " AND ".join(conditions)]
-        ),
+        "Statement": _statement(str(table_name), tuple(sets), tuple(keys), design),
         "Parameters": [
             *sets.values(),
             *keys.values(),
@@ -127,6 +119,19 @@ def _mark_statement(mark: Mark, design: TableDesign, table_name: TableName | str
             {"N": str(mark.redrive_count)},
         ],
     }
+
+
+@lru_cache(maxsize=64)
+def _statement(table_name: str, sets: tuple[str, ...], keys: tuple[str, ...], design: TableDesign) -> str:
+    """Write the statement of a mark, which is the same for all items of a table."""
+    # PartiQL repeats its clauses; commas between them are refused. Names are quoted, values are
+    # parameters, so nothing of an item is ever read as a statement.
+    clauses = [f"SET {_quoted(name)}=?" for name in sets]
+    clauses.append(f"REMOVE {_quoted(design.not_dispatched)}")
+    conditions = [f"{_quoted(name)}=?" for name in [*keys, design.not_dispatched]]
+    # In this form it holds as well where the count is missing or no number.
+    conditions.append(f"NOT {_quoted(design.redrive_count)} > ?")
+    return " ".join(["UPDATE", _quoted(table_name), *clauses, "WHERE", " AND ".join(conditions)])
 
 
 def _quoted(name: str) -> str:

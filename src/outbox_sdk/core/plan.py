@@ -133,14 +133,16 @@ def plan_lookup(
     as ``published`` needs no reading.
     """
     return tuple(
-        key
-        for key, arrival in intake.messages.items()
-        if not published(key, arrival.record.sequence_number)
-        and (arrival.removed or _needs_lookup(arrival.record, now=now, recheck_after=recheck_after))
+        [
+            key
+            for key, arrival in intake.messages.items()
+            if (arrival.removed or _needs_lookup(arrival.record, now, recheck_after))
+            and not published(key, arrival.record.sequence_number)
+        ]
     )
 
 
-def _needs_lookup(record: Record, *, now: float, recheck_after: float) -> bool:
+def _needs_lookup(record: Record, now: float, recheck_after: float) -> bool:
     if record.modified or record.creation is None:
         return True
     return now - record.creation >= recheck_after
@@ -189,7 +191,8 @@ def plan_batch(
                 unreadable[key] = code
             case _:
                 pass  # outstanding, or missing where nothing is deleted
-        entry = refuse_old(message, now, park_older_than) or wrapping.encode(message)
+        old = None if park_older_than is None else refuse_old(message, now, park_older_than)
+        entry = old or wrapping.encode(message)
         if isinstance(entry, Refusal) and key in unreadable:
             decided[key] = Held(unreadable[key])  # parked when it is known that it still waits
             continue
