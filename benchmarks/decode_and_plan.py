@@ -383,7 +383,7 @@ def answer(rounds: int = ROUNDS) -> Answer:
                 ),
             ),
         ),
-        notes="The bar of 15 × Powertools' parser is out of reach of any code that checks: what is written by "
+        notes="The bar of 15 × Powertools' parser is out of reach of code that checks: what is written by "
         f"hand is at {medians[POWERTOOLS] / base:.1f} ×, and the floor, which checks nothing, at "
         f"{medians[POWERTOOLS] / medians[FLOOR]:.1f} ×.",
         machine=describe_machine(),

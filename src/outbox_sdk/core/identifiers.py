@@ -90,7 +90,10 @@ class ItemKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
 
     def to_item(self) -> dict[str, dict[str, Any]]:
         """Write the key as AWS clients take it; a binary part becomes bytes."""
-        return {name: to_client_value({kind: value}) for name, kind, value in self.parts}
+        return {
+            name: {kind: base64.b64decode(value) if kind == "B" else value}
+            for name, kind, value in self.parts
+        }
 
     def describe(self) -> str:
         """Name the item in a log or an error."""
@@ -116,10 +119,8 @@ def to_client_value(value: AttributeValue) -> dict[str, Any]:
     >>> to_client_value({"B": "eA=="})
     {'B': b'x'}
     """
-    return {
-        kind: base64.b64decode(content) if kind == "B" and isinstance(content, str) else content
-        for kind, content in value.items()
-    }
+    content = value.get("B")
+    return {**value, "B": base64.b64decode(content)} if isinstance(content, str) else dict(value)
 
 
 def _is_unicode(text: str) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aiobotocore import __version__ as aiobotocore_version
 from aiobotocore.httpsession import AIOHTTPSession
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest
 from botocore.exceptions import NoCredentialsError
 from botocore.utils import get_environ_proxies
 
@@ -52,11 +52,11 @@ class AwsService:
         credentials: Any = await self._credentials()  # the signer reads three attributes of it
         if credentials is None:
             raise NoCredentialsError
-        request = AWSRequest(
-            "POST", self._url, headers={**_USER_AGENT, **headers, **_trace_header()}, data=body
-        )
+        request = AWSRequest("POST", self._url, headers=headers, data=body)
         SigV4Auth(credentials, self.name, self.region).add_auth(request)
-        response = await self._pool.send(request.prepare())
+        # Not by `request.prepare()`, which takes the address and the body apart once more.
+        sent = {**_USER_AGENT, **_trace_header(), **dict(request.headers.items())}
+        response = await self._pool.send(AWSPreparedRequest("POST", self._url, sent, body, False))
         return response.status_code, await response.content
 
 
