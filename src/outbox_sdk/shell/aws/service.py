@@ -3,8 +3,9 @@
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from hashlib import sha256
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from aiobotocore import __version__ as aiobotocore_version
 from aiobotocore.httpsession import AIOHTTPSession
@@ -40,6 +41,7 @@ class AwsService:
         self.name: str = name
         self.region: str = region
         self._url = endpoint_url.rstrip("/") + "/"
+        self._host = urlsplit(self._url).netloc
         self._credentials = credentials
         self._pool = pool
 
@@ -52,7 +54,9 @@ class AwsService:
         credentials: Any = await self._credentials()  # the signer reads three attributes of it
         if credentials is None:
             raise NoCredentialsError
-        request = AWSRequest("POST", self._url, headers=headers, data=body)
+        # What the signer would find out for itself, at a fifth of its cost: the host, and the body's digest.
+        told = {"Host": self._host, "X-Amz-Content-SHA256": sha256(body).hexdigest()}
+        request = AWSRequest("POST", self._url, headers={**headers, **told}, data=body)
         SigV4Auth(credentials, self.name, self.region).add_auth(request)
         # Not by `request.prepare()`, which takes the address and the body apart once more.
         sent = {**_USER_AGENT, **_trace_header(), **dict(request.headers.items())}
