@@ -182,7 +182,7 @@ def deploy_data(session: nox.Session) -> None:
     session.run("python", "-m", "deploy.generate", *session.posargs)
 
 
-@nox.session
+@nox.session(python="3.13" if "3.13" in INTERPRETERS else INTERPRETERS[-1])  # what functions run on
 def bench(session: nox.Session) -> None:
     """Run the benchmarks, or those named after `--`, and write docs/performance.md from what they found."""
     install(session, "bench")

@@ -29,8 +29,8 @@ _METHOD = """## How it is measured, and what is not
 - The floor sends the relay's own requests once more, byte for byte, over plain aiohttp: no decoding, no
   planning, no signing, no reading of answers.
 - Not measured: AWS itself. No figure here was taken on Lambda, and latencies of SNS and DynamoDB are the
-  delays that a benchmark sets. arm64 was not measured. What runs is
-  Python 3.11, but for the cold start, which is that of the package for 3.13.
+  delays that a benchmark sets. arm64 was not measured. The
+  interpreter is the one of the package's runtime, where the machine has it.
 - Counts of calls and the set of modules that the function loads do not depend on a machine: tests hold them.
 - A benchmark prints a bar that it misses and goes on; it fails nothing.
 """

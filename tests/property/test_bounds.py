@@ -73,18 +73,19 @@ def test_the_memory_is_bounded_and_never_remembers_what_was_not_published(
     published: set[int] = set()
     for step, number in steps:
         if step == "add":
-            memo.add(key, SequenceNumber(str(number)))
+            memo.add([(key, SequenceNumber(str(number)))])
             published.add(number)
         else:
-            memo.discard(key, SequenceNumber(str(number)))
+            memo.discard([(key, SequenceNumber(str(number)))])
             published.discard(number)
-        remembered = {n for n in range(10) if memo.contains(key, SequenceNumber(str(n)))}
+        asked = [(key, SequenceNumber(str(n))) for n in range(10)]
+        remembered = {int(name or "") for _, name in memo.known(asked)}
         assert remembered <= published
         assert len(remembered) <= capacity
         if step == "add":
             assert number in remembered
         other = our.item_key(TableDesign.ordered, "b", "m")
-        assert not memo.contains(other, SequenceNumber(str(number)))
+        assert memo.known([(other, SequenceNumber(str(number)))]) == frozenset()
 
 
 @given(our.shard_trees(), st.data())

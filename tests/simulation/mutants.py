@@ -235,10 +235,15 @@ def memo_by_item(stack: ExitStack) -> None:
     anything: Any = "any record"
     memo = context.PublishedMemo
     add = memo.__dict__["add"]
-    contains = memo.__dict__["contains"]
-    replace(stack, memo, "add", lambda self, key, number: add(self, key, anything))
-    replace(stack, memo, "contains", lambda self, key, number: contains(self, key, anything))
-    replace(stack, memo, "discard", lambda self, key, number: None)
+    known = memo.__dict__["known"]
+
+    def by_item(self: Any, records: Any) -> Any:
+        items = {key for key, _ in known(self, [(key, anything) for key, _ in records])}
+        return frozenset(record for record in records if record[0] in items)
+
+    replace(stack, memo, "add", lambda self, records: add(self, [(key, anything) for key, _ in records]))
+    replace(stack, memo, "known", by_item)
+    replace(stack, memo, "discard", lambda self, records: None)
 
 
 @mutant
@@ -263,9 +268,9 @@ def mark_whatever_stands(stack: ExitStack) -> None:
 @mutant
 def retried_marks_forgotten(stack: ExitStack) -> None:
     """Marks that DynamoDB left over in a 200 are not sent again."""
-    replace(stack, dispatch.Dispatch, "_retry_marks", lambda self, retryable, attempt: [
-        self._settle_mark(mark_, outcome.Dispatched()) for mark_, _ in retryable
-    ])  # fmt: skip
+    replace(stack, dispatch.Dispatch, "_retry_marks", lambda self, retryable, attempt:
+        self._settle_marks({mark_.key: outcome.Dispatched() for mark_, _ in retryable})
+    )  # fmt: skip
 
 
 @mutant

@@ -17,11 +17,15 @@ from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.ports import Marker, Publisher, Table
 
-__all__ = ["Claims", "HoldMemo", "PublishedMemo", "RelayContext"]
+__all__ = ["Claims", "HoldMemo", "PublishedMemo", "RecordKey", "RelayContext"]
 
 # From the operating system: processes that were restored from one snapshot have the state of Python's own
 # generator in common, and would all come back at the same time.
 _jitter = SystemRandom().random
+
+
+RecordKey = tuple[ItemKey, SequenceNumber | None]
+"""A record of an item; without a number where a sweep has read the item from the table."""
 
 
 class PublishedMemo:
@@ -33,25 +37,26 @@ class PublishedMemo:
 
     def __init__(self, capacity: int = 10_000) -> None:
         self._capacity = capacity
-        self._records: OrderedDict[tuple[ItemKey, SequenceNumber | None], None] = OrderedDict()
+        self._records: OrderedDict[RecordKey, None] = OrderedDict()
         self._lock = Lock()
 
-    def add(self, key: ItemKey, sequence_number: SequenceNumber | None) -> None:
-        """Remember a record; the oldest is forgotten when the memory is full."""
+    def add(self, records: Iterable[RecordKey]) -> None:
+        """Remember records; the oldest are forgotten when the memory is full."""
         with self._lock:
-            self._records[key, sequence_number] = None
-            if len(self._records) > self._capacity:
+            self._records.update(dict.fromkeys(records))
+            while len(self._records) > self._capacity:
                 self._records.popitem(last=False)
 
-    def discard(self, key: ItemKey, sequence_number: SequenceNumber | None) -> None:
-        """Forget a record, known or not."""
+    def discard(self, records: Iterable[RecordKey]) -> None:
+        """Forget records, known or not."""
         with self._lock:
-            self._records.pop((key, sequence_number), None)
+            for record in records:
+                self._records.pop(record, None)
 
-    def contains(self, key: ItemKey, sequence_number: SequenceNumber | None) -> bool:
-        """Tell whether a record is remembered."""
+    def known(self, records: Iterable[RecordKey]) -> frozenset[RecordKey]:
+        """Give those of the records that are remembered."""
         with self._lock:
-            return (key, sequence_number) in self._records
+            return frozenset(filter(self._records.__contains__, records))
 
 
 class Claims:

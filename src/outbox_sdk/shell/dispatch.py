@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from outbox_sdk.core.classification import ErrorClass, classify_table_error
 from outbox_sdk.core.entry import Entry
-from outbox_sdk.core.identifiers import ItemKey, SequenceNumber
+from outbox_sdk.core.identifiers import ItemKey, SequenceNumber, TopicArn
 from outbox_sdk.core.lanes import Lane, MessageRecord, plan_held_lane
 from outbox_sdk.core.mark import Mark, Marked, MarkResult, Park, Unwritten, plan_mark, plan_park
 from outbox_sdk.core.message import OutboxMessage
@@ -84,9 +84,10 @@ class Dispatch:
 
     def _give_up(self, plan: BatchPlan) -> None:
         """Report whatever the deadline left unsettled."""
-        for key, number in self._numbers.items():
-            out = self._context.memo.contains(key, number)
-            self._outcomes.setdefault(key, Unmarked(_DEADLINE) if out else Held(_DEADLINE))
+        left = [record for record in self._numbers.items() if record[0] not in self._outcomes]
+        out = self._context.memo.known(left)
+        for record in left:
+            self._outcomes[record[0]] = Unmarked(_DEADLINE) if record in out else Held(_DEADLINE)
         for park in plan.parks:
             self._outcomes.setdefault(park.key, Unparked(park.reason, _DEADLINE))
 
@@ -132,8 +133,18 @@ class Dispatch:
                 results = [*settlement.results, *self._retry_entries(settlement.retryable, attempt)]
         self._publishing -= 1
         ready: list[MessageRecord] = []
+        published: list[MessageRecord] = []
         for entry, result in results:
-            ready.extend(self._settle_entry(self._records[entry.message.key], result))
+            record = self._records[entry.message.key]
+            if isinstance(result, Published):
+                published.append(record)
+            else:
+                self._settle_failure(record, result)
+            lane = self._lanes[record.key]
+            if lane:
+                ready.append(lane.popleft())
+        if published:
+            self._settle_published(request.topic, published)
         self._begin_publishing(ready)
         self._begin_marks()
 
@@ -150,26 +161,21 @@ class Dispatch:
             self._begin_request(request, attempt=attempt + 1, delay=delay)
         return ()
 
-    def _settle_entry(self, record: MessageRecord, result: EntryResult) -> Iterable[MessageRecord]:
-        """Take note of how an entry ended; give the record that its lane frees, if any."""
-        lane = self._lanes[record.key]
-        match result:
-            case Published():
-                self._settle_published(record)
-            case Refused(code):
-                self._begin_park(plan_park(record.entry.message, code))
-            case Failed():
-                self._hold_lane((record, *lane), result)
-                lane.clear()
-        return (lane.popleft(),) if lane else ()
-
-    def _settle_published(self, record: MessageRecord) -> None:
-        self._context.holds.release(record.entry.topic)
-        if self._context.marker is None:
-            self._outcomes[record.key] = PublishedOnly()
+    def _settle_failure(self, record: MessageRecord, result: Refused | Failed) -> None:
+        if isinstance(result, Refused):
+            self._begin_park(plan_park(record.entry.message, result.code))
             return
-        self._context.memo.add(record.key, record.sequence_number)
-        self._unmarked.append(record.entry.message)
+        lane = self._lanes[record.key]
+        self._hold_lane((record, *lane), result)
+        lane.clear()
+
+    def _settle_published(self, topic: TopicArn, records: Sequence[MessageRecord]) -> None:
+        self._context.holds.release(topic)
+        if self._context.marker is None:
+            self._outcomes.update(dict.fromkeys([record.key for record in records], PublishedOnly()))
+            return
+        self._context.memo.add([(record.key, record.sequence_number) for record in records])
+        self._unmarked.extend([record.entry.message for record in records])
 
     def _hold_lane(self, lane: Sequence[MessageRecord], failure: Failed) -> None:
         """Hold a lane whose head failed: nothing behind it may overtake it."""
@@ -234,27 +240,30 @@ class Dispatch:
             results = await marker.mark(marks)
             self._pace.note("mark_requests", _codes(results))
         retryable: list[tuple[Mark, str]] = []
+        settled: dict[ItemKey, Outcome] = {}
         for mark, result in zip(marks, results, strict=True):
             match result:
                 case Marked(gone):
-                    self._settle_mark(mark, Dispatched(gone))
+                    settled[mark.key] = Dispatched(gone)
                 case Unwritten(code):
                     match classify_table_error(code):
                         case ErrorClass.MESSAGE if len(marks) > 1:
                             # A request that is refused as a whole may be so for one mark's sake: find it.
                             self._group.create_task(self._mark([mark], attempt=attempt, delay=0.0))
                         case ErrorClass.MESSAGE:
-                            self._settle_mark(mark, MarkRefused(code))
+                            settled[mark.key] = MarkRefused(code)
                         case ErrorClass.CONFIGURATION:
                             self._outcomes[mark.key] = Unmarked(code)
                         case ErrorClass.RETRY:
                             retryable.append((mark, code))
+        self._settle_marks(settled)
         self._retry_marks(retryable, attempt)
 
-    def _settle_mark(self, mark: Mark, outcome: Outcome) -> None:
-        self._outcomes[mark.key] = outcome
-        self._context.memo.discard(mark.key, self._numbers[mark.key])
-        self._context.done.add(mark.key, self._numbers[mark.key])
+    def _settle_marks(self, settled: Mapping[ItemKey, Outcome]) -> None:
+        self._outcomes.update(settled)
+        records = [(key, self._numbers[key]) for key in settled]
+        self._context.memo.discard(records)
+        self._context.done.add(records)
 
     def _retry_marks(self, retryable: Sequence[tuple[Mark, str]], attempt: int) -> None:
         if not retryable:

@@ -69,11 +69,8 @@ async def _relay_intake(
     pace = Pace(context, deadline)
 
     # Gather: what the process remembers, and what the table says about the records that may be old news.
-    known = {
-        (key, arrival.record.sequence_number)
-        for key, arrival in intake.messages.items()
-        if context.memo.contains(key, arrival.record.sequence_number)
-    }
+    arrived = [(key, arrival.record.sequence_number) for key, arrival in intake.messages.items()]
+    known = context.memo.known(arrived)
 
     def published(key: ItemKey, number: SequenceNumber) -> bool:
         return (key, number) in known
@@ -82,9 +79,7 @@ async def _relay_intake(
     # What comes again because an earlier record of its batch was reported: this process has marked it, so it
     # knows what the table would say.
     done: dict[ItemKey, LookupResult] = {
-        key: Found(outstanding=False)
-        for key, arrival in intake.messages.items()
-        if context.done.contains(key, arrival.record.sequence_number)
+        key: Found(outstanding=False) for key, _ in context.done.known(arrived)
     }
     read = await lookup_all(context, [key for key in keys if key in mine and key not in done], deadline, pace)
     others = {key: Unreadable(IN_FLIGHT) for key in intake.messages if key not in mine}

@@ -59,7 +59,7 @@ class AwsService:
         request = AWSRequest("POST", self._url, headers={**headers, **told}, data=body)
         SigV4Auth(credentials, self.name, self.region).add_auth(request)
         # Not by `request.prepare()`, which takes the address and the body apart once more.
-        sent = {**_USER_AGENT, **_trace_header(), **dict(request.headers.items())}
+        sent: Any = {**_USER_AGENT, **_trace_header(), **dict(request.headers.items())}
         response = await self._pool.send(AWSPreparedRequest("POST", self._url, sent, body, False))
         return response.status_code, await response.content
 
