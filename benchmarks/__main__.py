@@ -9,19 +9,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from benchmarks.harness.answers import print_answer
-from benchmarks.harness.page import PAGE, PICTURES, read_answers, render_page, save_answer
+from benchmarks.harness.page import PAGE, PICTURES, QUESTIONS, read_answers, render_page, save_answer
 from benchmarks.harness.plots import draw
-
-QUESTIONS = (
-    "warm_batch",
-    "cold_start",
-    "decode_and_plan",
-    "scale",
-    "producer",
-    "write_units",
-    "capacity",
-    "package_size",
-)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
         PICTURES.mkdir(exist_ok=True)
         for plot in answer.plots:
             (PICTURES / f"{plot.name}.svg").write_text(draw(plot), encoding="utf-8")
-    PAGE.write_text(render_page(read_answers(QUESTIONS)), encoding="utf-8")
+    PAGE.write_text(render_page(read_answers()), encoding="utf-8")
     print(f"{missed} bars are missed." if missed else "All bars are met.")
     return 0
 

@@ -6,7 +6,19 @@ import msgspec
 
 from benchmarks.harness.answers import Answer, Table
 
-__all__ = ["PAGE", "PICTURES", "read_answers", "render_page", "save_answer"]
+__all__ = ["PAGE", "PICTURES", "QUESTIONS", "read_answers", "render_page", "save_answer"]
+
+QUESTIONS = (
+    "warm_batch",
+    "cold_start",
+    "decode_and_plan",
+    "scale",
+    "producer",
+    "write_units",
+    "capacity",
+    "package_size",
+)
+"""The benchmarks, each a module of this package, in the order of the page."""
 
 _ROOT = Path(__file__).parents[2]
 PAGE = _ROOT / "docs" / "performance.md"
@@ -43,9 +55,9 @@ def save_answer(answer: Answer) -> None:
     (_RESULTS / f"{answer.name}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def read_answers(names: tuple[str, ...]) -> list[Answer]:
-    """Read what was kept of these, in this order."""
-    found = [_RESULTS / f"{name}.json" for name in names]
+def read_answers() -> list[Answer]:
+    """Read what was kept, in the order of the page."""
+    found = [_RESULTS / f"{name}.json" for name in QUESTIONS]
     return [msgspec.json.decode(path.read_bytes(), type=Answer) for path in found if path.exists()]
 
 
