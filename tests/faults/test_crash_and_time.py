@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -345,6 +346,7 @@ async def test_fault_65_global_table() -> None:
 
 async def test_fault_66_restored_from_a_backup() -> None:
     """After a restore old messages are parked where a limit is set, and sent only where somebody asks."""
+    an_hour_later = datetime(2026, 11, 23, 10, tzinfo=UTC).timestamp()  # than `message_entry` says
     old: Any = {"CreatedAt": {"S": "2020-01-01T00:00:00Z"}}
     items = [
         message_entry("old", **old),
@@ -352,7 +354,7 @@ async def test_fault_66_restored_from_a_backup() -> None:
         message_entry("x", RedriveCount={"N": "1"}, **old),
     ]
 
-    guarded = open_bench(park_older_than=86_400.0)
+    guarded = open_bench(park_older_than=86_400.0, now=lambda: an_hour_later)
     done = await guarded.relay_items(*items)
 
     assert published(guarded.topics) == ["new", "x"]
