@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from outbox_sdk.core.configuration import RelayConfiguration
+    from outbox_sdk.core.delivery import Delivery, decode_sns_record, decode_sqs_record
     from outbox_sdk.core.errors import (
         ConfigurationError,
         InvalidEventError,
         InvalidMessageError,
         OutboxError,
+        UndecodableDeliveryError,
     )
     from outbox_sdk.core.event_source import EventSource
     from outbox_sdk.core.message import OutboxMessage
     from outbox_sdk.core.outcome import BatchReport
     from outbox_sdk.core.sweep_report import SweepReport
     from outbox_sdk.core.table import TableDesign
+    from outbox_sdk.core.trace import TraceContext
     from outbox_sdk.provisioning import (
         StreamsOutbox,
         create_dynamodb_streams_outbox,
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchReport",
     "ConfigurationError",
+    "Delivery",
     "EventSource",
     "InvalidEventError",
     "InvalidMessageError",
@@ -47,8 +51,12 @@ __all__ = [
     "StreamsOutbox",
     "SweepReport",
     "TableDesign",
+    "TraceContext",
+    "UndecodableDeliveryError",
     "create_dynamodb_streams_outbox",
     "create_outbox_table",
+    "decode_sns_record",
+    "decode_sqs_record",
     "destroy_dynamodb_streams_outbox",
     "follow_stream",
     "open_relay",
@@ -57,6 +65,7 @@ __all__ = [
 _MODULES = {
     "BatchReport": "outbox_sdk.core.outcome",
     "ConfigurationError": "outbox_sdk.core.errors",
+    "Delivery": "outbox_sdk.core.delivery",
     "EventSource": "outbox_sdk.core.event_source",
     "InvalidEventError": "outbox_sdk.core.errors",
     "InvalidMessageError": "outbox_sdk.core.errors",
@@ -69,8 +78,12 @@ _MODULES = {
     "StreamsOutbox": "outbox_sdk.provisioning",
     "SweepReport": "outbox_sdk.core.sweep_report",
     "TableDesign": "outbox_sdk.core.table",
+    "TraceContext": "outbox_sdk.core.trace",
+    "UndecodableDeliveryError": "outbox_sdk.core.errors",
     "create_dynamodb_streams_outbox": "outbox_sdk.provisioning",
     "create_outbox_table": "outbox_sdk.provisioning",
+    "decode_sns_record": "outbox_sdk.core.delivery",
+    "decode_sqs_record": "outbox_sdk.core.delivery",
     "destroy_dynamodb_streams_outbox": "outbox_sdk.provisioning",
     "follow_stream": "outbox_sdk.shell.streams",
     "open_relay": "outbox_sdk.shell.relay",

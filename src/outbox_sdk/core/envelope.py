@@ -15,6 +15,7 @@ __all__ = [
     "MAX_ATTRIBUTES",
     "RESERVED_ATTRIBUTES",
     "TOMODACHI_PROTOCOL_VERSION",
+    "TRACE_EXTENSIONS",
     "Attribute",
     "Envelope",
     "EnvelopeKind",
@@ -42,6 +43,13 @@ RESERVED_ATTRIBUTES = frozenset(
     }
 )
 """The attribute names the relay writes; a header may use none of them."""
+
+TRACE_EXTENSIONS: Mapping[str, str] = {
+    "CausationId": "causationid",
+    "traceparent": "traceparent",
+    "tracestate": "tracestate",
+}
+"""Headers that tell where a message comes from, and the CloudEvents extension attributes that repeat them."""
 
 _ATTRIBUTE_NAME = re.compile(r"(?!(?i:aws|amazon)\.)(?!\.)(?!.*\.\.)[A-Za-z0-9_.-]{1,256}(?<!\.)")
 
@@ -152,6 +160,8 @@ def _cloudevent(message: OutboxMessage, source: str) -> dict[str, Any] | Refusal
         "sequence": None if message.sequence is None else str(message.sequence),
         "hops": str(message.hops) if message.hops > 0 else None,
     }
+    if message.headers:
+        optional |= {extension: message.headers.get(name) for name, extension in TRACE_EXTENSIONS.items()}
     return {
         "specversion": "1.0",
         "id": message.message_id,

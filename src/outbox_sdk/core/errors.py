@@ -3,7 +3,19 @@
 What befalls a single record is never an error but an outcome: see :mod:`outbox_sdk.core.outcome`.
 """
 
-__all__ = ["ConfigurationError", "InvalidEventError", "InvalidMessageError", "OutboxError"]
+from typing import Literal, assert_never
+
+__all__ = [
+    "ConfigurationError",
+    "DeliveryFault",
+    "InvalidEventError",
+    "InvalidMessageError",
+    "OutboxError",
+    "UndecodableDeliveryError",
+]
+
+DeliveryFault = Literal["record", "envelope", "missing", "number"]
+"""Why a delivery cannot be read; :class:`UndecodableDeliveryError` says what each means."""
 
 
 class OutboxError(Exception):
@@ -43,3 +55,30 @@ class InvalidMessageError(OutboxError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+
+
+class UndecodableDeliveryError(OutboxError):
+    """What a consumer received is no message of an outbox, or has lost what makes it one. A retry is no help.
+
+    ``reason`` is one of a closed set. ``name`` is the attribute that is ``missing`` or no ``number``, or the
+    ``envelope`` that was expected. No value of the message is quoted.
+
+    >>> UndecodableDeliveryError("missing", "AggregateId").reason
+    'missing'
+    """
+
+    def __init__(self, reason: DeliveryFault, name: str | None = None) -> None:
+        match reason:
+            case "record":
+                text = "is neither a message of SQS nor a notification of SNS"
+            case "envelope":
+                text = f"the body is not in the envelope {name!r}; give the one that the relay writes"
+            case "missing":
+                text = f"the attribute {name} is missing; a message of the outbox has it, if it was asked for"
+            case "number":
+                text = f"the attribute {name} is no whole number"
+            case _:
+                assert_never(reason)
+        super().__init__(f"{reason}: {text}")
+        self.reason: DeliveryFault = reason
+        self.name = name
