@@ -85,6 +85,8 @@ def invoke_cold(wire: Wire, **environment: str) -> dict[str, Any]:
         "AWS_ENDPOINT_URL_SNS": wire.endpoint_url,
         "AWS_ENDPOINT_URL_DYNAMODB": wire.endpoint_url,
         "DYNAMODB_OUTBOX_TABLE_NAME": "outbox",
+        # On a busy machine a process may take seconds to start, and records of that age are looked up.
+        "OUTBOX_RECHECK_AFTER_SECONDS": "3600",
     }
     done = subprocess.run(
         [sys.executable, "-c", INVOKE],
