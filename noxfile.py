@@ -123,12 +123,13 @@ def simulate(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, types and their completeness, import contracts, and that no file names a registry."""
+    """Check style, types, what types refuse, import contracts, and that no file names a registry."""
     install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     check_type_completeness(session)
+    session.run("pytest", "--quiet", "tests/unit/test_typing.py")
     session.run("lint-imports")
     check_no_registry(session)
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from outbox_sdk.core.catalog import Catalog
     from outbox_sdk.core.configuration import RelayConfiguration
     from outbox_sdk.core.delivery import Delivery, decode_sns_record, decode_sqs_record
     from outbox_sdk.core.errors import (
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
         InvalidMessageError,
         OutboxError,
         UndecodableDeliveryError,
+        UndecodableMessageError,
     )
     from outbox_sdk.core.event_source import EventSource
     from outbox_sdk.core.message import OutboxMessage
+    from outbox_sdk.core.message_type import MessageType, message
     from outbox_sdk.core.outcome import BatchReport
     from outbox_sdk.core.sweep_report import SweepReport
     from outbox_sdk.core.table import TableDesign
@@ -37,11 +40,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchReport",
+    "Catalog",
     "ConfigurationError",
     "Delivery",
     "EventSource",
     "InvalidEventError",
     "InvalidMessageError",
+    "MessageType",
     "Outbox",
     "OutboxError",
     "OutboxMessage",
@@ -53,22 +58,26 @@ __all__ = [
     "TableDesign",
     "TraceContext",
     "UndecodableDeliveryError",
+    "UndecodableMessageError",
     "create_dynamodb_streams_outbox",
     "create_outbox_table",
     "decode_sns_record",
     "decode_sqs_record",
     "destroy_dynamodb_streams_outbox",
     "follow_stream",
+    "message",
     "open_relay",
 ]
 
 _MODULES = {
     "BatchReport": "outbox_sdk.core.outcome",
+    "Catalog": "outbox_sdk.core.catalog",
     "ConfigurationError": "outbox_sdk.core.errors",
     "Delivery": "outbox_sdk.core.delivery",
     "EventSource": "outbox_sdk.core.event_source",
     "InvalidEventError": "outbox_sdk.core.errors",
     "InvalidMessageError": "outbox_sdk.core.errors",
+    "MessageType": "outbox_sdk.core.message_type",
     "Outbox": "outbox_sdk.shell.producer",
     "OutboxError": "outbox_sdk.core.errors",
     "OutboxMessage": "outbox_sdk.core.message",
@@ -80,12 +89,14 @@ _MODULES = {
     "TableDesign": "outbox_sdk.core.table",
     "TraceContext": "outbox_sdk.core.trace",
     "UndecodableDeliveryError": "outbox_sdk.core.errors",
+    "UndecodableMessageError": "outbox_sdk.core.errors",
     "create_dynamodb_streams_outbox": "outbox_sdk.provisioning",
     "create_outbox_table": "outbox_sdk.provisioning",
     "decode_sns_record": "outbox_sdk.core.delivery",
     "decode_sqs_record": "outbox_sdk.core.delivery",
     "destroy_dynamodb_streams_outbox": "outbox_sdk.provisioning",
     "follow_stream": "outbox_sdk.shell.streams",
+    "message": "outbox_sdk.core.message_type",
     "open_relay": "outbox_sdk.shell.relay",
 }
 

@@ -13,7 +13,16 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from outbox_sdk import BatchReport, Outbox, Relay, RelayConfiguration, follow_stream, open_relay
+from outbox_sdk import (
+    BatchReport,
+    Catalog,
+    Outbox,
+    Relay,
+    RelayConfiguration,
+    follow_stream,
+    message,
+    open_relay,
+)
 from outbox_sdk.core.identifiers import Region, TableName
 from outbox_sdk.core.mark import MarkStrategy
 from outbox_sdk.core.outcome import Dispatched
@@ -29,11 +38,13 @@ AGGREGATES, STEPS = 20, 5
 boto3: Any = import_module("boto3")
 
 
+@message("order.changed", topic="order--changed.fifo")
 class OrderChanged(msgspec.Struct):
     order_id: str
     step: int
 
 
+@message("invoice.sent", topic="invoice--sent")
 class InvoiceSent(msgspec.Struct):
     order_id: str
     step: int
@@ -46,7 +57,7 @@ class World:
     stack: EmbeddedStack
     table: OutboxTable
     orders: str
-    outbox: Outbox
+    outbox: Outbox[OrderChanged | InvoiceSent]
     standard: Topic
     fifo: Topic
     prefix: str
@@ -92,9 +103,7 @@ async def world(ministack: EmbeddedStack, unique: str) -> AsyncIterator[World]:
         fifo = await exits.enter_async_context(
             open_topic(url, fifo=True, name=f"{prefix}order--changed.fifo")
         )
-        outbox = Outbox(
-            table.name, topics={OrderChanged: "order--changed.fifo", InvoiceSent: "invoice--sent"}
-        )
+        outbox = Outbox(table.name, catalog=Catalog(OrderChanged, InvoiceSent))
         yield World(ministack, table, orders, outbox, standard, fifo, prefix)
 
 
@@ -125,7 +134,7 @@ async def test_two_hundred_messages_arrive_once_in_order_and_are_marked(
     for order in range(AGGREGATES):
         steps = [_step(message) for message in changes if message.group_id == f"order-{order}"]
         assert steps == [(f"{order}", step) for step in range(STEPS)]
-    assert {message.attributes["MessageType"] for message in changes} == {("String", "OrderChanged")}
+    assert {message.attributes["MessageType"] for message in changes} == {("String", "order.changed")}
     await _assert_all_marked(world.table, total)
 
 

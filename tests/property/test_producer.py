@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outbox_sdk.core.catalog import Catalog
 from outbox_sdk.core.entry import Entry, TopicLimits, encode_entry
 from outbox_sdk.core.envelope import EnvelopeKind
 from outbox_sdk.core.errors import InvalidMessageError
 from outbox_sdk.core.identifiers import AccountId, Region
 from outbox_sdk.core.items import decode_item
 from outbox_sdk.core.message import OutboxMessage
+from outbox_sdk.core.message_type import message
 from outbox_sdk.core.routing import Routing
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.producer import Outbox
@@ -23,17 +25,17 @@ ROUTING = Routing(region=Region("eu-west-1"), account_id=AccountId("123456789012
 BUCKETS = [f"{number:02d}" for number in range(100)]
 
 
-def put(outbox: Outbox, message: OutboxMessage, **changes: Any) -> dict[str, Any]:
+def put(outbox: Outbox, sent: OutboxMessage, **changes: Any) -> dict[str, Any]:
     arguments: dict[str, Any] = {
-        "aggregate_id": message.aggregate_id,
-        "correlation_id": message.correlation_id,
-        "message_id": message.message_id,
-        "topic": message.topic,
-        "sequence": message.sequence,
-        "headers": message.headers,
-        "hops": max(0, message.hops),
+        "aggregate_id": sent.aggregate_id,
+        "correlation_id": sent.correlation_id,
+        "message_id": sent.message_id,
+        "topic": sent.topic,
+        "sequence": sent.sequence,
+        "headers": sent.headers,
+        "hops": max(0, sent.hops),
     }
-    return dict(outbox.put(message.body, **{**arguments, **changes})["Put"])
+    return dict(outbox.put(sent.body, **{**arguments, **changes})["Put"])
 
 
 @given(st.data(), our.designs(), our.envelope_kinds(), st.integers(1, 100))
@@ -72,6 +74,7 @@ def test_what_is_put_comes_out_of_the_stream(
     assert received == expected
 
 
+@message("order.noted", topic="orders", version=3)
 class Order(msgspec.Struct):
     number: int
     note: str
@@ -80,14 +83,15 @@ class Order(msgspec.Struct):
 @given(st.builds(Order, st.integers(-(2**63), 2**63 - 1), our.travelling_text()), our.designs())
 def test_a_typed_message_is_its_json(order: Order, design: TableDesign) -> None:
     """A message of a registered type travels as JSON under its topic, and says its type."""
-    outbox = Outbox("outbox", design=design, topics={Order: "orders"})
+    outbox = Outbox("outbox", design=design, catalog=Catalog(Order))
     item: Any = outbox.put(order, aggregate_id="a", message_id="m")["Put"]["Item"]
     received = decode_item(item, our.item_key(design, "a", "m"), design)
     assert isinstance(received, OutboxMessage)
     assert msgspec.json.decode(received.body, type=Order) == order
-    assert (received.topic, received.message_type, received.content_type) == (
+    assert (received.topic, received.message_type, received.schema_version, received.content_type) == (
         "orders",
-        "Order",
+        "order.noted",
+        3,
         "application/json",
     )
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ROOT", "code_blocks", "readme_namespace"]
+__all__ = ["ROOT", "code_blocks", "page_namespace", "readme_namespace"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,10 +17,14 @@ def code_blocks(path: Path, language: str) -> list[list[str]]:
 
 def readme_namespace() -> dict[str, Any]:
     """Execute the README's Python blocks one after the other and give what they define."""
-    namespace: dict[str, Any] = {"__name__": "readme"}
-    text = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return page_namespace(ROOT / "README.md")
+
+
+def page_namespace(path: Path) -> dict[str, Any]:
+    """Execute a page's Python blocks one after the other and give what they define."""
+    namespace: dict[str, Any] = {"__name__": path.stem.lower()}
+    blocks = re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 4
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), namespace)  # noqa: S102 - the project's own page
+        exec(compile(block, path.name, "exec"), namespace)  # noqa: S102 - the project's own page
     return namespace

@@ -13,7 +13,7 @@ from outbox_sdk.core.configuration import VARIABLES, parse_environment
 from outbox_sdk.core.entry import TopicLimits
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.testing.simulation import INVARIANTS
-from tests.support.documents import ROOT, code_blocks, readme_namespace
+from tests.support.documents import ROOT, code_blocks, page_namespace, readme_namespace
 
 DOCUMENTS = [
     ROOT / "README.md",
@@ -28,6 +28,12 @@ def test_the_readme_runs_from_top_to_bottom() -> None:
     namespace = readme_namespace()
 
     assert namespace["report"].counts() == {"dispatched": 1}
+
+
+def test_the_page_of_the_producer_runs_from_top_to_bottom() -> None:
+    namespace = page_namespace(ROOT / "docs" / "producer.md")
+
+    assert namespace["entry"]["Put"]["Item"]["MessageType"] == {"S": "order.created"}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -7,29 +7,31 @@ from typing import Any
 import msgspec
 import pytest
 
+from outbox_sdk.core.catalog import Catalog
 from outbox_sdk.core.errors import ConfigurationError, InvalidMessageError
+from outbox_sdk.core.message_type import message
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.producer import Outbox
 
 
+@message("order.created", topic="order--created", version=2)
 class OrderCreated(msgspec.Struct):
     order_id: str
     price: Decimal
 
 
-OUTBOX = Outbox("outbox", topics={OrderCreated: "order--created"})
+OUTBOX = Outbox("outbox", catalog=Catalog(OrderCreated))
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone(timedelta(hours=1)))
 
 
-def put(message: object = "body", *, outbox: Outbox = OUTBOX, **arguments: Any) -> Any:
+def put(event: object = "body", *, outbox: Outbox = OUTBOX, **arguments: Any) -> Any:
     defaults = {"aggregate_id": "order-7", "topic": "orders"}
-    return outbox.put(message, **{**defaults, **arguments})
+    return outbox.put(event, **{**defaults, **arguments})
 
 
 def test_an_item_of_the_ordered_table() -> None:
-    message = OrderCreated("7", Decimal("1.10"))
     entry: Any = OUTBOX.put(
-        message,
+        OrderCreated("7", Decimal("1.10")),
         aggregate_id="order-7",
         correlation_id="c-1",
         message_id="m-1",
@@ -48,7 +50,8 @@ def test_an_item_of_the_ordered_table() -> None:
                 "CorrelationId": {"S": "c-1"},
                 "Topic": {"S": "order--created"},
                 "Message": {"S": '{"order_id":"7","price":"1.10"}'},
-                "MessageType": {"S": "OrderCreated"},
+                "MessageType": {"S": "order.created"},
+                "SchemaVersion": {"N": "2"},
                 "ContentType": {"S": "application/json"},
                 "CreatedAt": {"S": "2026-11-23T11:00:00.000000Z"},
                 "Sequence": {"N": "3"},
@@ -78,14 +81,14 @@ def test_what_is_left_out_gets_a_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "arguments", "field", "problem"),
+    ("event", "arguments", "field", "problem"),
     [
         ("body", {"message_id": ""}, "message_id", "empty"),
         ("body", {"aggregate_id": ""}, "aggregate_id", "empty"),
         ("body", {"sequence": -1}, "sequence", "-1 is not between 0 and 10^38"),
         ("body", {"sequence": 10**38}, "sequence", "is not between 0 and 10^38"),
         ("body", {"topic": "arn:aws:sns:eu-west-1:1:t"}, "topic", "is not a topic name"),
-        ("body", {"topic": None}, "topic", "none is registered for str"),
+        ("body", {"topic": None}, "topic", "str is not in the catalog"),
         ("body", {"created_at": datetime(2026, 11, 23)}, "created_at", "time zone"),  # noqa: DTZ001
         ("body", {"aggregate_id": "a" * 3000}, "aggregate_id", "PK has 3010 of 2048 bytes"),
         ("body", {"aggregate_id": "\0"}, "aggregate_id", "charset:U+0000"),
@@ -99,10 +102,10 @@ def test_what_is_left_out_gets_a_default() -> None:
     ],
 )
 def test_an_error_names_the_argument(
-    message: object, arguments: dict[str, Any], field: str, problem: str
+    event: object, arguments: dict[str, Any], field: str, problem: str
 ) -> None:
     with pytest.raises(InvalidMessageError) as raised:
-        put(message, message_id=arguments.pop("message_id", "m-1"), **arguments)
+        put(event, message_id=arguments.pop("message_id", "m-1"), **arguments)
     assert raised.value.field == field
     assert problem in raised.value.problem
     assert str(raised.value) == f"{field}: {raised.value.problem}"
@@ -119,7 +122,6 @@ def test_an_item_over_dynamodbs_limit() -> None:
     [
         ({"buckets": 0}, "buckets"),
         ({"buckets": 101}, "buckets"),
-        ({"topics": {OrderCreated: "no topic"}}, "topics"),
     ],
 )
 def test_an_outbox_that_is_wired_wrongly(arguments: dict[str, Any], variable: str) -> None:

@@ -12,10 +12,17 @@ __all__ = [
     "InvalidMessageError",
     "OutboxError",
     "UndecodableDeliveryError",
+    "UndecodableMessageError",
+    "UndecodableReason",
 ]
 
 DeliveryFault = Literal["record", "envelope", "missing", "number"]
 """Why a delivery cannot be read; :class:`UndecodableDeliveryError` says what each means."""
+
+UndecodableReason = Literal[
+    "unknown_type", "unknown_version", "newer_version", "no_upcaster", "upcaster_failed", "invalid_body"
+]
+"""Why a message cannot be decoded; matched to the end wherever it is used."""
 
 
 class OutboxError(Exception):
@@ -82,3 +89,29 @@ class UndecodableDeliveryError(OutboxError):
         super().__init__(f"{reason}: {text}")
         self.reason: DeliveryFault = reason
         self.name = name
+
+
+class UndecodableMessageError(OutboxError):
+    """What a consumer received is no message of its catalog. Retrying would not help.
+
+    ``reason`` is one of a closed set. ``message_type`` is the name that the message gives itself, where it
+    gives one that can be a name. ``path`` leads to the fault in the body, ``$.lines[0].price``, where that is
+    the reason. No value of the body is quoted, nor is the error of the library that found it kept.
+
+    >>> str(UndecodableMessageError("unknown_type", "order.created is not in the catalog"))
+    'unknown_type: order.created is not in the catalog'
+    """
+
+    def __init__(
+        self,
+        reason: UndecodableReason,
+        problem: str,
+        *,
+        message_type: str | None = None,
+        path: str | None = None,
+    ) -> None:
+        super().__init__(f"{reason}: {problem}")
+        self.reason: UndecodableReason = reason
+        self.problem = problem
+        self.message_type = message_type
+        self.path = path

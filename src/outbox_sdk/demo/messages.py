@@ -5,13 +5,15 @@ from typing import Any
 
 import msgspec
 
+from outbox_sdk.core.catalog import Catalog
 from outbox_sdk.core.errors import InvalidMessageError, OutboxError
+from outbox_sdk.core.message_type import message
 from outbox_sdk.shell.producer import Outbox
 
 __all__ = [
+    "CATALOG",
     "FIFO_TOPIC",
     "STANDARD_TOPIC",
-    "TOPICS",
     "DemoMessage",
     "InputLineError",
     "OrderChanged",
@@ -24,6 +26,7 @@ STANDARD_TOPIC = "order--notified"
 FIFO_TOPIC = "order--changed.fifo"
 
 
+@message("order.notified", topic=STANDARD_TOPIC)
 class OrderNotified(msgspec.Struct):
     """Tells somebody of an order; on a standard topic."""
 
@@ -31,6 +34,7 @@ class OrderNotified(msgspec.Struct):
     recipient: str
 
 
+@message("order.changed", topic=FIFO_TOPIC)
 class OrderChanged(msgspec.Struct):
     """A new version of an order; on a FIFO topic, in the order of the versions."""
 
@@ -39,7 +43,7 @@ class OrderChanged(msgspec.Struct):
     status: str
 
 
-TOPICS: dict[type, str] = {OrderNotified: STANDARD_TOPIC, OrderChanged: FIFO_TOPIC}
+CATALOG: Catalog[OrderNotified | OrderChanged] = Catalog(OrderNotified, OrderChanged)
 _STATUSES = ("placed", "paid", "packed", "shipped", "delivered")
 
 
@@ -74,13 +78,13 @@ def generate_messages(count: int) -> Iterator[DemoMessage]:
         version, order = divmod(number, orders)
         order_id = f"order-{order + 1}"
         if second:
-            message: Any = OrderNotified(order_id, f"customer-{order + 1}@example.com")
+            event: Any = OrderNotified(order_id, f"customer-{order + 1}@example.com")
         else:
-            message = OrderChanged(order_id, version + 1, _STATUSES[version % len(_STATUSES)])
+            event = OrderChanged(order_id, version + 1, _STATUSES[version % len(_STATUSES)])
         yield DemoMessage(
             aggregate_id=order_id,
-            topic=TOPICS[type(message)],
-            message=message,
+            topic=CATALOG.type_of(type(event)).topic,
+            message=event,
             transaction=version,
             sequence=None if second else version + 1,
         )

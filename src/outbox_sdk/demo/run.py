@@ -14,7 +14,7 @@ from outbox_sdk.core.errors import OutboxError
 from outbox_sdk.core.identifiers import AccountId, Region, TableName
 from outbox_sdk.core.outcome import BatchReport, Dispatched, MarkRefused, Unmarked
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.demo.messages import TOPICS, DemoMessage
+from outbox_sdk.demo.messages import CATALOG, DemoMessage, OrderChanged, OrderNotified
 from outbox_sdk.demo.report import DemoReport, Received, Written, judge
 from outbox_sdk.demo.topics import create_topics, read_queue
 from outbox_sdk.embedded_stack import EmbeddedStack
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OUTBOX", "DemoResult", "Progress", "run_demo"]
 
-OUTBOX = Outbox("outbox", topics=TOPICS)
+OUTBOX: Outbox[OrderNotified | OrderChanged] = Outbox("outbox", catalog=CATALOG)
 _ORDERS = "orders"
 _WRITERS = 16
 _STALLED_SECONDS = 30.0
@@ -80,7 +80,11 @@ async def run_demo(stack: EmbeddedStack, messages: Sequence[DemoMessage], progre
         await create_outbox_table(clients.dynamodb, OUTBOX.table_name)
         await _create_orders_table(clients.dynamodb)
         queues = await create_topics(
-            clients.sns, clients.sqs, sorted({*TOPICS.values(), *(message.topic for message in messages)})
+            clients.sns,
+            clients.sqs,
+            sorted(
+                {*(CATALOG.type_of(each).topic for each in CATALOG), *(message.topic for message in messages)}
+            ),
         )
         written: dict[str, Written] = {}
         received: list[Received] = []

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar, overload
 from uuid import uuid4
 
-import msgspec
-
+from outbox_sdk.core.body import encode_body
+from outbox_sdk.core.catalog import Catalog
 from outbox_sdk.core.entry import TopicLimits, find_size_fault
 from outbox_sdk.core.envelope import EnvelopeKind, encode_envelope
 from outbox_sdk.core.errors import ConfigurationError, InvalidMessageError
 from outbox_sdk.core.identifiers import AggregateId, CorrelationId, ItemKey, MessageId, TopicName
 from outbox_sdk.core.items import bucket_of, decode_item, encode_item, item_size
 from outbox_sdk.core.message import MAX_HOPS, OutboxMessage, Poison
+from outbox_sdk.core.message_type import MessageType, find_message_type
 from outbox_sdk.core.routing import Refusal, is_topic_name
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.text import find_text_fault, format_instant
@@ -21,34 +22,70 @@ if TYPE_CHECKING:
     # The clients' own type, so that the entry goes into `TransactItems` without a cast.
     from types_aiobotocore_dynamodb.type_defs import TransactWriteItemTypeDef
 
+    # `Outbox` alone is then one that takes messages with `topic=` only, which any outbox does. Defaults of
+    # type variables exist from Python 3.13 on, and type checkers bring this module.
+    from typing_extensions import TypeVar as _TypeVar
+
+    _EventT_contra = _TypeVar("_EventT_contra", contravariant=True, default=Never)
+else:
+    _EventT_contra = TypeVar("_EventT_contra", contravariant=True)
+
+_CatalogEventT = TypeVar("_CatalogEventT")
+
 __all__ = ["MAX_ITEM_BYTES", "Outbox"]
 
 MAX_ITEM_BYTES = 409_600 - 1_024
 """DynamoDB's limit for an item, names included, less the room that marking or parking it may need."""
 
 
-class Outbox:
+class Outbox(Generic[_EventT_contra]):
     """Writes messages into an outbox table, inside transactions that stay the caller's.
 
-    ``topics`` names the topic of each message type. ``topic_max_bytes`` and ``envelope`` are what the relay
-    is configured with, so that a message which could not be published is refused before it is written.
+    ``catalog`` holds the messages that may be put, each with its topic, and to a type checker makes this an
+    ``Outbox[OrderCreated | OrderShipped]``. ``topic_max_bytes`` and ``envelope`` are what the relay is
+    configured with, so that a message which could not be published is refused before it is written.
     ``buckets`` spreads the index of outstanding messages (1 to 100).
 
     It holds no client, and does no I/O: :meth:`put` only builds a value.
 
-    >>> class OrderCreated(msgspec.Struct):
+    >>> from outbox_sdk import Catalog, message
+    >>> import msgspec
+    >>> @message("order.created", topic="order--created")
+    ... class OrderCreated(msgspec.Struct):
     ...     order_id: str
-    >>> outbox = Outbox("outbox", topics={OrderCreated: "order--created"})
+    >>> outbox = Outbox("outbox", catalog=Catalog(OrderCreated))
     >>> entry = outbox.put(OrderCreated("7"), aggregate_id="order-7", message_id="m-1")
     >>> entry["Put"]["Item"]["PK"], entry["Put"]["Item"]["Message"]
     ({'S': 'AGGREGATE#order-7'}, {'S': '{"order_id":"7"}'})
     """
 
+    @overload
+    def __init__(
+        self: "Outbox[Never]",
+        table_name: str,
+        *,
+        catalog: None = None,
+        design: TableDesign = ...,
+        topic_max_bytes: int | TopicLimits = ...,
+        envelope: EnvelopeKind = ...,
+        buckets: int = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "Outbox[_CatalogEventT]",
+        table_name: str,
+        *,
+        catalog: Catalog[_CatalogEventT],
+        design: TableDesign = ...,
+        topic_max_bytes: int | TopicLimits = ...,
+        envelope: EnvelopeKind = ...,
+        buckets: int = ...,
+    ) -> None: ...
     def __init__(
         self,
         table_name: str,
         *,
-        topics: Mapping[type, str] | None = None,
+        catalog: Catalog[Any] | None = None,
         design: TableDesign = TableDesign.ordered,
         topic_max_bytes: int | TopicLimits = TopicLimits(),  # noqa: B008 - a frozen value
         envelope: EnvelopeKind = "raw",
@@ -56,24 +93,51 @@ class Outbox:
     ) -> None:
         if not 1 <= buckets <= 100:
             raise ConfigurationError("buckets", f"{buckets} is not between 1 and 100")
-        for topic in (topics or {}).values():
-            if not is_topic_name(topic):
-                raise ConfigurationError("topics", f"{topic!r} is not a topic name")
         self.table_name = table_name
         self.design = design
-        self._topics = {kind: TopicName(topic) for kind, topic in (topics or {}).items()}
+        self._catalog = catalog
         self._limits = TopicLimits(topic_max_bytes) if isinstance(topic_max_bytes, int) else topic_max_bytes
         self._envelope: EnvelopeKind = envelope
         self._buckets = buckets
 
+    @overload
+    def put(
+        self,
+        message: _EventT_contra,
+        *,
+        aggregate_id: str,
+        of: type[_EventT_contra] | None = None,
+        topic: str | None = None,
+        correlation_id: str | None = None,
+        message_id: str | None = None,
+        sequence: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        created_at: datetime | None = None,
+        hops: int = 0,
+    ) -> "TransactWriteItemTypeDef": ...
+    @overload
     def put(
         self,
         message: object,
         *,
         aggregate_id: str,
+        topic: str,
         correlation_id: str | None = None,
         message_id: str | None = None,
+        sequence: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        created_at: datetime | None = None,
+        hops: int = 0,
+    ) -> "TransactWriteItemTypeDef": ...
+    def put(
+        self,
+        message: object,
+        *,
+        aggregate_id: str,
+        of: type[Any] | None = None,
         topic: str | None = None,
+        correlation_id: str | None = None,
+        message_id: str | None = None,
         sequence: int | None = None,
         headers: Mapping[str, str] | None = None,
         created_at: datetime | None = None,
@@ -81,20 +145,22 @@ class Outbox:
     ) -> "TransactWriteItemTypeDef":
         """Build the entry of ``TransactWriteItems`` that writes one message.
 
-        ``message`` is anything that msgspec encodes as JSON, or the body itself as a string with ``topic``.
-        ``aggregate_id`` is what the message is about: order is kept within it. ``message_id`` is what
-        consumers deduplicate by, a random one by default. ``sequence`` is the aggregate's own version: two
-        messages of one aggregate in one transaction keep their order only with it. ``headers`` become SNS
-        attributes. A consumer that writes because of a message passes that message's ``Hops`` (0 where it has
-        none) plus 1, so that consumers who write to each other come to an end. The write fails while an item
-        of the same message is in the table.
+        ``message`` is of a class of the catalog, which says its topic; ``of`` names the class where it is a
+        dictionary of a TypedDict. With ``topic`` it may also be anything else that has JSON, or the body
+        itself as a string. ``aggregate_id`` is what the message is about: order is kept within it.
+        ``message_id`` is what consumers deduplicate by, a random one by default. ``sequence`` is the
+        aggregate's own version: two messages of one aggregate in one transaction keep their order only with
+        it. ``headers`` become SNS attributes. A consumer that writes because of a message passes that
+        message's ``Hops`` (0 where it has none) plus 1, so that consumers who write to each other come to an
+        end. The write fails while an item of the same message is in the table.
 
         Not promised: that the message is written. It is written when your transaction commits.
 
         Raises:
             InvalidMessageError: naming the argument that breaks a limit or a rule.
         """
-        body = _encode_body(message)
+        known = self._find_type(message, of, topic)
+        body = self._encode(message, of)
         identifier = MessageId(message_id if message_id is not None else str(uuid4()))
         _check_text("message_id", identifier)
         _check_text("aggregate_id", aggregate_id)
@@ -111,11 +177,12 @@ class Outbox:
             marker={"S": bucket_of(identifier, self._buckets)},
             message_id=identifier,
             aggregate_id=AggregateId(aggregate_id),
-            topic=self._resolve_topic(message, topic),
+            topic=_resolve_topic(known, topic),
             body=body,
             correlation_id=None if correlation_id is None else CorrelationId(correlation_id),
             created_at=_format_created_at(created_at),
-            message_type=type(message).__name__ if type(message) in self._topics else None,
+            message_type=None if known is None else known.name,
+            schema_version=None if known is None else known.version,
             content_type=None if isinstance(message, str) else "application/json",
             headers=dict(headers or {}),
             sequence=sequence,
@@ -132,18 +199,27 @@ class Outbox:
             }
         }
 
-    def _resolve_topic(self, message: object, topic: str | None) -> TopicName:
-        if topic is None:
-            named = self._topics.get(type(message))
-            if named is None:
-                raise InvalidMessageError(
-                    "topic",
-                    f"none is registered for {type(message).__name__}; give topic= or add it to topics",
-                )
-            return named
-        if not is_topic_name(topic):
-            raise InvalidMessageError("topic", f"{topic!r} is not a topic name")
-        return TopicName(topic)
+    def _find_type(self, message: object, of: type[Any] | None, topic: str | None) -> MessageType | None:
+        """Give what is known of a message; one without a topic of its own must be in the catalog."""
+        message_class = type(message) if of is None else of
+        if topic is not None and of is None:
+            return find_message_type(message_class)
+        if self._catalog is None or message_class not in self._catalog:
+            if of is not None:
+                raise InvalidMessageError("of", f"{of.__name__} is not in the catalog; add it to Catalog(…)")
+            hint = "; name a TypedDict by of=" if message_class is dict else ""
+            raise InvalidMessageError(
+                "topic",
+                f"{message_class.__name__} is not in the catalog; add it to Catalog(…) or give topic={hint}",
+            )
+        return self._catalog.type_of(message_class)
+
+    def _encode(self, message: object, of: type[Any] | None) -> str:
+        if isinstance(message, str):
+            return message
+        if self._catalog is not None and (of is not None or type(message) in self._catalog):
+            return self._catalog.encode(message, of)
+        return encode_body(message)
 
     def _check(self, message: OutboxMessage, item: dict[str, Any]) -> None:
         """Refuse what the relay could not publish, by the relay's own rules, and what DynamoDB refuses."""
@@ -177,15 +253,12 @@ class Outbox:
                 raise InvalidMessageError(field, f"{name} has {size} of {limit} bytes")
 
 
-def _encode_body(message: object) -> str:
-    if isinstance(message, str):
-        return message
-    try:
-        return msgspec.json.encode(message).decode()
-    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise InvalidMessageError(
-            "message", f"a {type(message).__name__} is not encoded as JSON by msgspec; pass its JSON text"
-        ) from error
+def _resolve_topic(known: MessageType | None, topic: str | None) -> TopicName:
+    if topic is None and known is not None:
+        return known.topic
+    if topic is None or not is_topic_name(topic):
+        raise InvalidMessageError("topic", f"{topic!r} is not a topic name")
+    return TopicName(topic)
 
 
 def _check_text(field: str, text: str) -> None:
