@@ -7,25 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from outbox_sdk.core.function import HANDLERS
 from outbox_sdk.packaging.errors import PackageError
 from outbox_sdk.packaging.models import carried_operations, cut_endpoints, cut_model
+from outbox_sdk.packaging.own_modules import find_reachable
 from outbox_sdk.packaging.shared_objects import strip_shared_object
 
 __all__ = ["LOCK_FILE", "own_files", "select_files"]
 
 LOCK_FILE: Path = Path(__file__).with_name("requirements.txt")
 """The dependencies of the functions, with hashes, for both platforms."""
-
-_OWN = (
-    "__init__.py",
-    "core/**/*.py",
-    "lambda_handler.py",
-    "py.typed",
-    "shell/**/*.py",
-    "sweeper_handler.py",
-)
-# It imports pydantic, which the handlers do without.
-_NOT_OWN = ("shell/settings.py",)
 
 # Logger and Metrics, and what they import.
 _POWERTOOLS = (
@@ -52,13 +43,10 @@ _BOTOCORE_FILES = ("_retry.json", "partitions.json", "sdk-default-configuration.
 
 def own_files() -> dict[str, bytes]:
     """Read this project's part: what the two handlers import, and no more."""
-    root = Path(__file__).parents[1]
-    return {
-        f"outbox_sdk/{name}": path.read_bytes()
-        for pattern in _OWN
-        for path in sorted(root.glob(pattern))
-        if (name := path.relative_to(root).as_posix()) not in _NOT_OWN
-    }
+    package = Path(__file__).parents[1]
+    entries = [handler.rpartition(".")[0] for handler in HANDLERS.values()]
+    paths = find_reachable(package, entries) | {package / "py.typed"}
+    return {path.relative_to(package.parent).as_posix(): path.read_bytes() for path in sorted(paths)}
 
 
 def select_files(site: Path) -> dict[str, bytes]:
