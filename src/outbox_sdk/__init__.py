@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         create_outbox_table,
         destroy_dynamodb_streams_outbox,
     )
+    from outbox_sdk.shell.consumer import RecordHandler, consumer
+    from outbox_sdk.shell.handling import current_delivery, handling
     from outbox_sdk.shell.producer import Outbox
     from outbox_sdk.shell.relay import Relay, open_relay
     from outbox_sdk.shell.settings import Settings
@@ -50,6 +52,7 @@ __all__ = [
     "Outbox",
     "OutboxError",
     "OutboxMessage",
+    "RecordHandler",
     "Relay",
     "RelayConfiguration",
     "Settings",
@@ -59,12 +62,15 @@ __all__ = [
     "TraceContext",
     "UndecodableDeliveryError",
     "UndecodableMessageError",
+    "consumer",
     "create_dynamodb_streams_outbox",
     "create_outbox_table",
+    "current_delivery",
     "decode_sns_record",
     "decode_sqs_record",
     "destroy_dynamodb_streams_outbox",
     "follow_stream",
+    "handling",
     "message",
     "open_relay",
 ]
@@ -81,6 +87,7 @@ _MODULES = {
     "Outbox": "outbox_sdk.shell.producer",
     "OutboxError": "outbox_sdk.core.errors",
     "OutboxMessage": "outbox_sdk.core.message",
+    "RecordHandler": "outbox_sdk.shell.consumer",
     "Relay": "outbox_sdk.shell.relay",
     "RelayConfiguration": "outbox_sdk.core.configuration",
     "Settings": "outbox_sdk.shell.settings",
@@ -90,12 +97,15 @@ _MODULES = {
     "TraceContext": "outbox_sdk.core.trace",
     "UndecodableDeliveryError": "outbox_sdk.core.errors",
     "UndecodableMessageError": "outbox_sdk.core.errors",
+    "consumer": "outbox_sdk.shell.consumer",
     "create_dynamodb_streams_outbox": "outbox_sdk.provisioning",
     "create_outbox_table": "outbox_sdk.provisioning",
+    "current_delivery": "outbox_sdk.shell.handling",
     "decode_sns_record": "outbox_sdk.core.delivery",
     "decode_sqs_record": "outbox_sdk.core.delivery",
     "destroy_dynamodb_streams_outbox": "outbox_sdk.provisioning",
     "follow_stream": "outbox_sdk.shell.streams",
+    "handling": "outbox_sdk.shell.handling",
     "message": "outbox_sdk.core.message_type",
     "open_relay": "outbox_sdk.shell.relay",
 }

@@ -8,7 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
@@ -21,6 +21,9 @@ from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.context import Claims, HoldMemo, PublishedMemo
 from outbox_sdk.shell.relay import Relay, open_relay
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
 __all__ = ["RelayHandler", "handler"]
 
 
@@ -31,6 +34,8 @@ class RelayHandler:
 
         handler = RelayHandler(design=msgspec.structs.replace(TableDesign.ordered, partition_key="pk"))
 
+    With ``tracer``, of OpenTelemetry, each message that is sent is a span within its own trace.
+
     The configuration is read from the environment at the first invocation, and an error in it fails that
     invocation with one sentence naming the variable.
 
@@ -39,8 +44,9 @@ class RelayHandler:
     has published is known to all.
     """
 
-    def __init__(self, *, design: TableDesign | None = None) -> None:
+    def __init__(self, *, design: TableDesign | None = None, tracer: "Tracer | None" = None) -> None:
         self._design = design
+        self._tracer = tracer
         self._idle: list[_Engine] = []
         self._memo = PublishedMemo()
         self._done = PublishedMemo()
@@ -92,6 +98,7 @@ class RelayHandler:
                 parse_environment(os.environ),
                 function_arn=getattr(context, "invoked_function_arn", None),
                 design=self._design,
+                tracer=self._tracer,
             )
         )
         relay.context = replace(

@@ -10,7 +10,9 @@ from outbox_sdk.packaging.interpreters import find_interpreter
 
 pytestmark = pytest.mark.once
 
-ELSEWHERE = {"OpenSSL", "anyio", "awscrt", "docutils", "gunicorn", "h2", "js", "socks", "winreg"}
+ELSEWHERE = {
+    *("OpenSSL", "anyio", "awscrt", "docutils", "gunicorn", "h2", "js", "opentelemetry", "socks", "winreg"),
+}
 """What modules ask for that no function has: packages which are not locked, and another platform's."""
 
 

@@ -36,6 +36,12 @@ def test_the_page_of_the_producer_runs_from_top_to_bottom() -> None:
     assert namespace["entry"]["Put"]["Item"]["MessageType"] == {"S": "order.created"}
 
 
+def test_the_page_of_the_consumer_runs_from_top_to_bottom() -> None:
+    namespace = page_namespace(ROOT / "docs" / "consumer.md")
+
+    assert namespace["seen"] == [("m-1", 120)]
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path: Path) -> None:
     missing = [link for link in LINK.findall(path.read_text()) if not (path.parent / link).exists()]

@@ -64,6 +64,7 @@ HEAVY = (
     "aws_lambda_powertools",
     "boto3",
     "botocore",
+    "opentelemetry",
     "pydantic",
     "pydantic_settings",
 )
@@ -82,6 +83,44 @@ def test_what_a_producer_uses_loads_no_aws_sdk(name: str) -> None:
     assert loaded(run(f"from outbox_sdk import {name}"), *HEAVY) == set()
 
 
+@pytest.mark.parametrize(
+    "name", ["Delivery", "consumer", "current_delivery", "decode_sqs_record", "handling"]
+)
+def test_what_a_consumer_uses_loads_no_aws_sdk(name: str) -> None:
+    """Nor Powertools' batch processing, which is there already where it is used."""
+    assert loaded(run(f"from outbox_sdk import {name}"), *HEAVY) == set()
+
+
+HANDLE = """
+import asyncio
+{imports}
+from outbox_sdk import Catalog, Outbox, consumer, message
+import msgspec
+
+@message("order.created", topic="orders")
+class OrderCreated(msgspec.Struct):
+    order_id: str
+
+outbox = Outbox("outbox", catalog=Catalog(OrderCreated))
+
+@consumer(Catalog(OrderCreated))
+async def handle(event, delivery):
+    outbox.put(event, aggregate_id="order-7")
+
+text = {{name: {{"stringValue": value}} for name, value in (
+    ("MessageId", "m-1"), ("AggregateId", "order-7"), ("MessageType", "order.created")
+)}}
+handle({{"messageId": "1", "body": '{{"order_id":"7"}}', "messageAttributes": text}})
+"""
+
+
+@pytest.mark.parametrize("imports", ["", "import opentelemetry.trace"])
+def test_handling_and_writing_load_opentelemetry_only_where_the_program_does(imports: str) -> None:
+    answer = run(HANDLE.format(imports=imports))
+    assert loaded(answer, "opentelemetry") == ({"opentelemetry"} if imports else set())
+    assert ("outbox_sdk.shell.otel" in answer["modules"]) == bool(imports)
+
+
 HANDLERS = pytest.mark.parametrize("handler", ["outbox_sdk.lambda_handler", "outbox_sdk.sweeper_handler"])
 
 
@@ -89,7 +128,7 @@ HANDLERS = pytest.mark.parametrize("handler", ["outbox_sdk.lambda_handler", "out
 def test_a_handler_loads_no_pydantic_and_no_boto3(handler: str) -> None:
     """Both would be paid for at every cold start."""
     answer = run(f"import {handler}")
-    heavy = ("boto3", "pydantic", "pydantic_settings", "ministack", "rich", "typer")
+    heavy = ("boto3", "opentelemetry", "pydantic", "pydantic_settings", "ministack", "rich", "typer")
     assert loaded(answer, *heavy) == set()
     assert loaded(answer, "aiobotocore") == {"aiobotocore"}  # the check above sees what is loaded
 

@@ -14,9 +14,11 @@ from outbox_sdk.core.identifiers import AggregateId, CorrelationId, ItemKey, Mes
 from outbox_sdk.core.items import bucket_of, decode_item, encode_item, item_size
 from outbox_sdk.core.message import MAX_HOPS, OutboxMessage, Poison
 from outbox_sdk.core.message_type import MessageType, find_message_type
+from outbox_sdk.core.origin import add_headers
 from outbox_sdk.core.routing import Refusal, is_topic_name
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.text import find_text_fault, format_instant
+from outbox_sdk.shell.handling import find_origin
 
 if TYPE_CHECKING:
     # The clients' own type, so that the entry goes into `TransactItems` without a cast.
@@ -113,7 +115,7 @@ class Outbox(Generic[_EventT_contra]):
         sequence: int | None = None,
         headers: Mapping[str, str] | None = None,
         created_at: datetime | None = None,
-        hops: int = 0,
+        hops: int | None = None,
     ) -> "TransactWriteItemTypeDef": ...
     @overload
     def put(
@@ -127,7 +129,7 @@ class Outbox(Generic[_EventT_contra]):
         sequence: int | None = None,
         headers: Mapping[str, str] | None = None,
         created_at: datetime | None = None,
-        hops: int = 0,
+        hops: int | None = None,
     ) -> "TransactWriteItemTypeDef": ...
     def put(
         self,
@@ -141,7 +143,7 @@ class Outbox(Generic[_EventT_contra]):
         sequence: int | None = None,
         headers: Mapping[str, str] | None = None,
         created_at: datetime | None = None,
-        hops: int = 0,
+        hops: int | None = None,
     ) -> "TransactWriteItemTypeDef":
         """Build the entry of ``TransactWriteItems`` that writes one message.
 
@@ -150,15 +152,24 @@ class Outbox(Generic[_EventT_contra]):
         itself as a string. ``aggregate_id`` is what the message is about: order is kept within it.
         ``message_id`` is what consumers deduplicate by, a random one by default. ``sequence`` is the
         aggregate's own version: two messages of one aggregate in one transaction keep their order only with
-        it. ``headers`` become SNS attributes. A consumer that writes because of a message passes that
-        message's ``Hops`` (0 where it has none) plus 1, so that consumers who write to each other come to an
-        end. The write fails while an item of the same message is in the table.
+        it. ``headers`` become SNS attributes. The write fails while an item of the same message is in the
+        table.
+
+        While a delivery is handled (see :func:`~outbox_sdk.handling`), ``correlation_id`` is by default the
+        delivery's, or else its message id, ``hops`` is the delivery's plus 1, so that consumers who write to
+        each other come to an end, and the headers ``traceparent``, ``tracestate`` and ``CausationId`` are
+        added where ten attributes leave room. With OpenTelemetry, the trace is that of the current span.
 
         Not promised: that the message is written. It is written when your transaction commits.
 
         Raises:
             InvalidMessageError: naming the argument that breaks a limit or a rule.
         """
+        origin = find_origin()
+        if correlation_id is None:
+            correlation_id = origin.correlation_id
+        if hops is None:
+            hops = origin.hops
         known = self._find_type(message, of, topic)
         body = self._encode(message, of)
         identifier = MessageId(message_id if message_id is not None else str(uuid4()))
@@ -172,7 +183,7 @@ class Outbox(Generic[_EventT_contra]):
             raise InvalidMessageError("sequence", f"{sequence} is not between 0 and 10^38")
         _check_hops(hops)
         keys = self.design.item_key_values(aggregate_id, identifier)
-        outgoing = OutboxMessage(
+        written = OutboxMessage(
             key=ItemKey.from_item({name: {"S": value} for name, value in keys.items()}),
             marker={"S": bucket_of(identifier, self._buckets)},
             message_id=identifier,
@@ -188,6 +199,7 @@ class Outbox(Generic[_EventT_contra]):
             sequence=sequence,
             hops=hops,
         )
+        outgoing = add_headers(written, origin)
         item = encode_item(outgoing, self.design)
         self._check(outgoing, item)
         return {

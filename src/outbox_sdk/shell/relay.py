@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Container, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from outbox_sdk.core.account import account_for
@@ -27,6 +28,8 @@ from outbox_sdk.shell.pace import Pace
 from outbox_sdk.shell.sns import SnsPublisher
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
     from outbox_sdk.core.sweep_report import SweepReport
 
 __all__ = ["Relay", "create_context", "open_relay", "relay_batch"]
@@ -222,13 +225,15 @@ async def open_relay(
     design: TableDesign | None = None,
     profile: str | None = None,
     credentials: tuple[str, str] | None = None,
+    tracer: "Tracer | None" = None,
 ) -> AsyncIterator[Relay]:
     """Open the connections of a relay for as long as the context lasts.
 
     Topics live in the Region and account of ``function_arn``, the Lambda function's own; without one, in
     those of the configuration, and at last in the account that STS names for the credentials in use.
     Credentials are found as botocore finds them, from ``profile`` if given; ``credentials`` (access key id
-    and secret) are for local stacks. ``design`` stands over the configuration's.
+    and secret) are for local stacks. ``design`` stands over the configuration's. With ``tracer``, of
+    OpenTelemetry, each message that is sent is a span within its own trace.
 
     Raises:
         ConfigurationError: no Region is known, or STS does not name the account.
@@ -266,7 +271,12 @@ async def open_relay(
         allowed=configuration.outbox_allowed_topics,
     )
     async with open_services(access) as services:
-        yield Relay(create_context(configuration, services, routing, design=design), services, access)
+        context = create_context(configuration, services, routing, design=design)
+        if tracer is not None:
+            from outbox_sdk.shell.otel import TracedPublisher
+
+            context = replace(context, publisher=TracedPublisher(context.publisher, tracer))
+        yield Relay(context, services, access)
 
 
 def create_context(
