@@ -35,6 +35,7 @@ LOCKS = {
     "package": ["pyproject.toml", "--group=package"],
     "lock": ["--group=lock"],
     "deploy": ["--group=deploy"],
+    "extended-client": ["--group=extended-client"],
     "lambda-runtime": ["--group=lambda-runtime"],
     "lambda-emulator": ["--group=lambda-emulator", "--no-deps"],
     "lambda": ["--group=lambda"],

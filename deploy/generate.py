@@ -1,7 +1,8 @@
 """What Terraform takes from the SDK, as one document; `python -m deploy.generate` writes it.
 
-``@name@`` stands for what only a deployment knows. ``@topic@`` and ``@key@`` may stand for several: an entry
-of a list that holds one is repeated for each, and a statement of which no resource is left is dropped.
+``@name@`` stands for what only a deployment knows. ``@topic@``, ``@key@`` and ``@claim_bucket@`` may stand
+for several or for none: an entry of a list that holds one is repeated for each, and a statement of which no
+resource is left is dropped.
 """
 
 import argparse
@@ -115,6 +116,8 @@ def _policy(role: Role, design: TableDesign, strategy: MarkStrategy) -> dict[str
         outbox_allowed_topics=frozenset({TopicName("@topic@")}),
         outbox_mark_strategy=strategy,
         outbox_table_design=design,
+        outbox_claim_bucket="@claim_bucket@",
+        outbox_claim_prefix="@claim_prefix@",
     )
     grants = Grants(
         function_name="@function@",

@@ -26,9 +26,9 @@ PLACE = Place(region=Region("eu-west-1"), account_id=AccountId("123456789012"))
 CHINA = Place(partition=Partition("aws-cn"), region=Region("cn-north-1"), account_id=PLACE.account_id)
 KEYS = [PLACE.arn("kms", f"key/{name}") for name in ("table", "bucket")]
 
-UNBOUNDED: tuple[list[str] | None, list[str]] = (None, [])
-BOUNDED = (["orders.fifo", "orders"], KEYS)
-"""Topics that are allowed, and keys."""
+UNBOUNDED: tuple[list[str] | None, list[str], str | None] = (None, [], None)
+BOUNDED = (["orders.fifo", "orders"], KEYS, "orders-claims")
+"""Topics that are allowed, keys, and a bucket of claims."""
 
 OUTPUTS = """
 output "evaluated" {
@@ -82,13 +82,18 @@ def apply(folder: Path, place: Place, **variables: object) -> subprocess.Complet
     ],
 )
 def test_policies_and_environment_are_the_sdks(
-    tmp_path: Path, place: Place, design: str, strategy: str, bounds: tuple[list[str] | None, list[str]]
+    tmp_path: Path,
+    place: Place,
+    design: str,
+    strategy: str,
+    bounds: tuple[list[str] | None, list[str], str | None],
 ) -> None:
-    topics, keys = bounds
+    topics, keys, claim_bucket = bounds
     given: Mapping[str, object] = {
         "design": design, "mark_strategy": strategy, "topic_prefix": "p-", "allowed_topics": topics,
         "table_kms_key_arn": keys[0] if keys else None, "failures_kms_key_arn": keys[1] if keys else None,
-        "settings": {"outbox_envelope": "cloudevents"},
+        "settings": {"outbox_envelope": "cloudevents"}, "claim_bucket": claim_bucket, "claim_prefix": "a/b/",
+        "claim_minimum_age_days": 30 if claim_bucket else None,
     }  # fmt: skip
 
     evaluated = evaluate(tmp_path, place, **given)
@@ -101,6 +106,9 @@ def test_policies_and_environment_are_the_sdks(
     assert configuration.outbox_allowed_topics == (frozenset(map(TopicName, topics)) if topics else None)
     assert configuration.outbox_dispatched_ttl_days == (7 if design == "ordered" else None)
     assert configuration.outbox_envelope == "cloudevents"
+    assert configuration.outbox_claim_bucket == claim_bucket
+    assert configuration.outbox_claim_prefix == "a/b/"
+    assert configuration.outbox_claim_minimum_age_days == (30 if claim_bucket else 14)
     for role in FUNCTION_ROLES:
         grants = Grants(
             function_name=f"outbox-{role}",

@@ -21,12 +21,15 @@ locals {
 
   # By the fields of the SDK's configuration; what their variables are called, the SDK says.
   own_settings = {
-    aws_sns_topic_prefix       = var.topic_prefix
-    dynamodb_outbox_table_name = local.table_name
-    outbox_allowed_topics      = join(",", local.allowed_topics)
-    outbox_dispatched_ttl_days = local.dispatched_ttl_days > 0 ? tostring(local.dispatched_ttl_days) : ""
-    outbox_mark_strategy       = var.mark_strategy
-    outbox_table_design        = local.design.text
+    aws_sns_topic_prefix          = var.topic_prefix
+    dynamodb_outbox_table_name    = local.table_name
+    outbox_allowed_topics         = join(",", local.allowed_topics)
+    outbox_claim_bucket           = join("", local.claim_buckets)
+    outbox_claim_minimum_age_days = var.claim_minimum_age_days == null ? "" : tostring(var.claim_minimum_age_days)
+    outbox_claim_prefix           = var.claim_prefix
+    outbox_dispatched_ttl_days    = local.dispatched_ttl_days > 0 ? tostring(local.dispatched_ttl_days) : ""
+    outbox_mark_strategy          = var.mark_strategy
+    outbox_table_design           = local.design.text
   }
   settings_twice = setintersection(keys(var.settings), keys(local.own_settings))
 
@@ -52,13 +55,16 @@ locals {
     [var.table_kms_key_arn, var.topics_kms_key_arn, var.failures_kms_key_arn], var.other_kms_key_arns
   )))
   topics = length(local.allowed_topics) > 0 ? local.allowed_topics : ["*"]
+  # One or none.
+  claim_buckets = compact([var.claim_bucket])
 
   # Text for text: what may stand for several is left for the next step.
   policy_texts = {
-    for role, by_strategy in local.design.policies : role => replace(replace(replace(replace(replace(replace(replace(replace(
+    for role, by_strategy in local.design.policies : role => replace(replace(replace(replace(replace(replace(replace(replace(replace(
       jsonencode(by_strategy[var.mark_strategy]),
       "@account@", local.account),
       "@bucket@", local.failures_bucket),
+      "@claim_prefix@", var.claim_prefix),
       "@dns_suffix@", local.dns_suffix),
       "@function@", local.function_names[role]),
       "@partition@", local.partition),
@@ -71,8 +77,10 @@ locals {
     for resource in distinct(flatten([for text in values(local.policy_texts) : jsondecode(text).Statement[*].Resource])) :
     resource => flatten([
       for topic in length(regexall("@topic@", resource)) > 0 ? local.topics : ["-"] : [
-        for key in length(regexall("@key@", resource)) > 0 ? local.keys : ["-"] :
-        replace(replace(resource, "@topic@", topic), "@key@", key)
+        for key in length(regexall("@key@", resource)) > 0 ? local.keys : ["-"] : [
+          for bucket in length(regexall("@claim_bucket@", resource)) > 0 ? local.claim_buckets : ["-"] :
+          replace(replace(replace(resource, "@topic@", topic), "@key@", key), "@claim_bucket@", bucket)
+        ]
       ]
     ])
   }

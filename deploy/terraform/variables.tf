@@ -196,6 +196,24 @@ variable "sweep_schedule" {
   default     = "rate(1 hour)"
 }
 
+variable "claim_bucket" {
+  description = "A bucket of this account whose claimed bodies the sweeper deletes when they are orphaned; by default none."
+  type        = string
+  default     = null
+}
+
+variable "claim_prefix" {
+  description = "What the keys of claimed bodies begin with."
+  type        = string
+  default     = "claims/"
+}
+
+variable "claim_minimum_age_days" {
+  description = "For how many days a queue may keep a message; by default the SDK's, the longest that SQS does."
+  type        = number
+  default     = null
+}
+
 variable "existing_failures_bucket" {
   description = "A bucket of this account for what Lambda gives up: none is made."
   type        = string

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from outbox_sdk.core.catalog import Catalog
+    from outbox_sdk.core.claim import Claim, ClaimCheck
+    from outbox_sdk.core.claim_sweep import ClaimSweepReport
     from outbox_sdk.core.configuration import RelayConfiguration
     from outbox_sdk.core.delivery import Delivery, decode_sns_record, decode_sqs_record
     from outbox_sdk.core.errors import (
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from outbox_sdk.core.message import OutboxMessage
     from outbox_sdk.core.message_type import MessageType, message
     from outbox_sdk.core.outcome import BatchReport
+    from outbox_sdk.core.pointer import ClaimError
     from outbox_sdk.core.sweep_report import SweepReport
     from outbox_sdk.core.table import TableDesign
     from outbox_sdk.core.trace import TraceContext
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
         create_outbox_table,
         destroy_dynamodb_streams_outbox,
     )
+    from outbox_sdk.shell.claims import ClaimStore, write_claims
     from outbox_sdk.shell.consumer import RecordHandler, consumer
     from outbox_sdk.shell.handling import current_delivery, handling
     from outbox_sdk.shell.producer import Outbox
@@ -43,6 +47,11 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchReport",
     "Catalog",
+    "Claim",
+    "ClaimCheck",
+    "ClaimError",
+    "ClaimStore",
+    "ClaimSweepReport",
     "ConfigurationError",
     "Delivery",
     "EventSource",
@@ -73,11 +82,17 @@ __all__ = [
     "handling",
     "message",
     "open_relay",
+    "write_claims",
 ]
 
 _MODULES = {
     "BatchReport": "outbox_sdk.core.outcome",
     "Catalog": "outbox_sdk.core.catalog",
+    "Claim": "outbox_sdk.core.claim",
+    "ClaimCheck": "outbox_sdk.core.claim",
+    "ClaimError": "outbox_sdk.core.pointer",
+    "ClaimStore": "outbox_sdk.shell.claims",
+    "ClaimSweepReport": "outbox_sdk.core.claim_sweep",
     "ConfigurationError": "outbox_sdk.core.errors",
     "Delivery": "outbox_sdk.core.delivery",
     "EventSource": "outbox_sdk.core.event_source",
@@ -108,6 +123,7 @@ _MODULES = {
     "handling": "outbox_sdk.shell.handling",
     "message": "outbox_sdk.core.message_type",
     "open_relay": "outbox_sdk.shell.relay",
+    "write_claims": "outbox_sdk.shell.claims",
 }
 
 

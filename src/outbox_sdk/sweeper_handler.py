@@ -5,13 +5,15 @@ Importing this module reads no environment and opens nothing; the first invocati
 
 import asyncio
 import os
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from outbox_sdk.core.configuration import parse_environment
+from outbox_sdk.core.configuration import RelayConfiguration, parse_environment
 from outbox_sdk.core.errors import ConfigurationError
+from outbox_sdk.core.report import LogLine
 from outbox_sdk.core.sweep_report import (
     SweepReport,
     describe_sweep,
@@ -23,6 +25,9 @@ from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.relay import Relay, open_relay
 
 __all__ = ["SweeperHandler", "handler"]
+
+_CLAIMS_PAUSE_SECONDS = 20 * 3_600.0
+"""A sweep of claims lists all of them, and none becomes an orphan within the hour: one a day is enough."""
 
 
 class SweeperHandler:
@@ -36,10 +41,14 @@ class SweeperHandler:
         self._runner: asyncio.Runner | None = None
         self._resources = AsyncExitStack()
         self._relay: Relay | None = None
+        self._configuration: RelayConfiguration | None = None
         self._logger: Logger | None = None
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """Sweep once; give what was found and done, as JSON takes it.
+
+        With ``OUTBOX_CLAIM_BUCKET`` claimed bodies are swept as well, once a day and in the time that is
+        left; what became of them is under ``claims``.
 
         Raises:
             InvalidEventError: ``publish`` or ``limit`` in the event is of another type or out of bounds.
@@ -48,33 +57,40 @@ class SweeperHandler:
         # One loop for all invocations: clients are bound to the loop on which they were opened.
         if self._runner is None:
             self._runner = asyncio.Runner()
-        return encode_sweep(self._runner.run(self._sweep(event, context)))
+        return self._runner.run(self._sweep(event, context))
 
     def close(self) -> None:
         """Close the clients and the loop. Lambda never calls it; tests do."""
         if self._runner is not None:
             self._runner.run(self._resources.aclose())
             self._runner.close()
-        self._runner, self._relay, self._resources = None, None, AsyncExitStack()
+        self._runner, self._relay, self._configuration = None, None, None
+        self._resources = AsyncExitStack()
 
-    async def _sweep(self, event: Any, context: Any) -> SweepReport:
+    async def _sweep(self, event: Any, context: Any) -> dict[str, Any]:
         order = parse_sweep_event(event)
         logger = self._logger = self._logger or _create_logger()
-        relay = await self._open(context)
-        remaining = getattr(context, "get_remaining_time_in_millis", None)
+        configuration = self._configuration = self._configuration or parse_environment(os.environ)
+        relay = await self._open(configuration, context)
         report = await relay.sweep(
-            limit=order.limit,
-            publish=order.publish,
-            remaining_seconds=None if remaining is None else remaining() / 1000,
+            limit=order.limit, publish=order.publish, remaining_seconds=_remaining_seconds(context)
         )
         _log(logger, report, context)
-        return report
+        if configuration.outbox_claim_bucket is None:
+            return encode_sweep(report)
+        from outbox_sdk.core.claim_sweep import describe_claim_sweep, encode_claim_sweep
 
-    async def _open(self, context: Any) -> Relay:
+        claims = await relay.sweep_claims(
+            remaining_seconds=_remaining_seconds(context), pause_seconds=_CLAIMS_PAUSE_SECONDS
+        )
+        _write(logger, [describe_claim_sweep(claims)], context)
+        return {**encode_sweep(report), "claims": encode_claim_sweep(claims)}
+
+    async def _open(self, configuration: RelayConfiguration, context: Any) -> Relay:
         if self._relay is None:
             self._relay = await self._resources.enter_async_context(
                 open_relay(
-                    parse_environment(os.environ),
+                    configuration,
                     function_arn=getattr(context, "invoked_function_arn", None),
                     design=self._design,
                 )
@@ -82,9 +98,18 @@ class SweeperHandler:
         return self._relay
 
 
+def _remaining_seconds(context: Any) -> float | None:
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    return None if remaining is None else remaining() / 1000
+
+
 def _log(logger: Logger, report: SweepReport, context: Any) -> None:
+    _write(logger, (*describe_troubles(report), describe_sweep(report)), context)
+
+
+def _write(logger: Logger, lines: Iterable[LogLine], context: Any) -> None:
     names = {"function_request_id": getattr(context, "aws_request_id", None)}
-    for line in (*describe_troubles(report), describe_sweep(report)):
+    for line in lines:
         write = {"INFO": logger.info, "WARNING": logger.warning, "ERROR": logger.error}[line.level]
         write(line.event, extra={**names, **line.fields})
 

@@ -21,11 +21,22 @@ from tests.support.sam import Deployment, find_differences, find_misled
 TEMPLATE = load_template(ROOT / "deploy" / "sam" / "template.yaml")
 KEYS = tuple(f"arn:aws:kms:eu-west-1:123456789012:key/{name}" for name in ("table", "topics", "bucket"))
 DEPLOYMENTS = [
-    Deployment(design=design, strategy=strategy, existing=existing, allowed_topics=topics, kms_keys=keys)
-    for design, strategy, (existing, topics, keys) in itertools.product(
+    Deployment(
+        design=design,
+        strategy=strategy,
+        existing=existing,
+        allowed_topics=topics,
+        kms_keys=keys,
+        claims=claims,
+    )
+    for design, strategy, (existing, topics, keys, claims) in itertools.product(
         SHIPPED_DESIGNS,
         MARK_STRATEGIES,
-        [(False, (), ()), (True, ("orders", "orders.fifo"), KEYS), (False, ("orders",), KEYS[:1])],
+        [
+            (False, (), (), None),
+            (True, ("orders", "orders.fifo"), KEYS, ("orders-claims", "a/b/", 30)),
+            (False, ("orders",), KEYS[:1], ("orders-claims", "claims/", 14)),
+        ],
     )
 ]
 
@@ -141,6 +152,16 @@ def hurry_the_sweeper(template: dict[str, Any]) -> None:
     template["Parameters"]["SweeperTimeout"]["Default"] = 60
 
 
+def widen_the_claims(template: dict[str, Any]) -> None:
+    statements = template["Resources"]["SweeperRole"]["Properties"]["Policies"][0]["PolicyDocument"][
+        "Statement"
+    ]
+    for statement in statements:
+        choice = statement.get("Fn::If", [None, {}])[1]
+        if choice.get("Sid") == "DeleteClaims":
+            choice["Resource"][0]["Fn::Sub"][0] = "arn:aws:s3:::${ClaimBucket}/*"
+
+
 CHANGES: dict[Change, str] = {
     rename_key: "KeySchema",
     rename_ttl: "TimeToLiveSpecification",
@@ -152,6 +173,7 @@ CHANGES: dict[Change, str] = {
     begin_late: "StartingPosition",
     change_handler: "handlers",
     allow_more: "sweeper's policy",
+    widen_the_claims: "sweeper's policy",
     raise_threshold: "alarm Parked",
     misread_log: "Parked",
     change_runtime: "runtime",
@@ -175,7 +197,7 @@ def test_a_template_that_says_something_else_is_found(change: Change) -> None:
     template = copy.deepcopy(TEMPLATE)
     change(template)
 
-    differences = find_differences(template, Deployment())
+    differences = find_differences(template, Deployment(claims=("orders-claims", "claims/", 14)))
 
     assert any(each.startswith(f"{CHANGES[change]}: ") for each in differences), differences
 

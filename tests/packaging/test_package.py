@@ -160,7 +160,7 @@ def test_it_carries_the_operations_that_the_functions_call(package: zipfile.ZipF
         (operation.service, operation.name)
         for strategy in MARK_OPERATIONS
         for role in HANDLERS
-        for operation in list_operations(role, strategy=strategy, sweeps_publish=True)  # type: ignore[arg-type]  # a name
+        for operation in list_operations(role, strategy=strategy, sweeps_publish=True, sweeps_claims=True)  # type: ignore[arg-type]  # a name
     }
     carried = {
         (name.split("/")[2], operation)

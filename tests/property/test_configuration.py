@@ -1,6 +1,7 @@
 """Configuration: the handler and programs read the same variables by the same rules."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from unittest import mock
 
@@ -113,6 +114,9 @@ VALUES: Mapping[str, st.SearchStrategy[str]] = {
             "ordered,topic",
         ]
     ),
+    "OUTBOX_CLAIM_BUCKET": st.sampled_from(["orders-claims", "a.b", "ab", "Orders", "a..b", "a/b", "é" * 3]),
+    "OUTBOX_CLAIM_PREFIX": st.sampled_from(["claims/", "a/b/", "a", "/", "a//", "../a/", "a*/", "é/"]),
+    "OUTBOX_CLAIM_MINIMUM_AGE_DAYS": NUMBERS,
 }
 BLANKS = st.sampled_from(["", "", "", " ", "\t", "\n", "\u00a0", "\u2003"])
 
@@ -205,6 +209,9 @@ def test_what_is_accepted_is_within_its_rule(name: str, data: st.DataObject) -> 
     assert 1 <= configuration.outbox_not_dispatched_buckets <= 100
     assert 1 <= configuration.outbox_sweep_limit <= 1_000_000
     assert configuration.outbox_dispatched_ttl_days is None or configuration.outbox_dispatched_ttl_days >= 1
+    assert 1 <= configuration.outbox_claim_minimum_age_days <= 3_650
+    assert re.fullmatch(r"[a-z0-9.-]{3,63}", configuration.outbox_claim_bucket or "none")
+    assert re.fullmatch(r"([A-Za-z0-9_-]+/)+", configuration.outbox_claim_prefix)
     older_than = configuration.outbox_park_older_than_seconds
     assert older_than is None or 1 <= older_than <= 315_360_000
     for seconds in (

@@ -132,8 +132,18 @@ def _compare(operator: str, values: tuple[str, ...] | None, wanted: Iterable[str
             if values is not None and len(values) != 1:
                 raise ValueError("a key of several values needs ForAllValues or ForAnyValue")
             return values is not None and values[0] in wanted
+        case "StringLike":
+            if values is not None and len(values) != 1:
+                raise ValueError("a key of several values needs ForAllValues or ForAnyValue")
+            return values is not None and any(_is_like(pattern, values[0]) for pattern in wanted)
         case "ForAllValues:StringEquals":
             # IAM's trap: without the key it holds as well.
             return set(values or ()) <= set(wanted)
         case _:
             raise ValueError(f"condition operator {operator!r} is not known")
+
+
+def _is_like(pattern: str, text: str) -> bool:
+    """Match a value: here both wildcards reach over anything, colons too."""
+    parts = [{"*": ".*", "?": "."}.get(character) or re.escape(character) for character in pattern]
+    return re.fullmatch("".join(parts), text, re.DOTALL) is not None

@@ -177,6 +177,29 @@ def _on_iterator(operation: str, parameters: Parameters, caller: Caller) -> Iter
     yield AccessRequest(f"dynamodb:{operation}", stream)
 
 
+# S3, whose names have neither Region nor account in them
+
+
+def _on_bucket(_: str, parameters: Parameters, caller: Caller) -> Iterator[AccessRequest]:
+    keys = {"s3:ResourceAccount": (caller.account_id,), "s3:prefix": (parameters.get("Prefix", ""),)}
+    yield AccessRequest("s3:ListBucket", f"arn:{caller.partition}:s3:::{parameters['Bucket']}", keys)
+
+
+def _put_object(_: str, parameters: Parameters, caller: Caller) -> Iterator[AccessRequest]:
+    yield _on_object("PutObject", parameters["Bucket"], parameters["Key"], caller)
+
+
+def _delete_objects(_: str, parameters: Parameters, caller: Caller) -> Iterator[AccessRequest]:
+    for each in parameters["Delete"]["Objects"]:
+        action = "DeleteObjectVersion" if "VersionId" in each else "DeleteObject"
+        yield _on_object(action, parameters["Bucket"], each["Key"], caller)
+
+
+def _on_object(action: str, bucket: str, key: str, caller: Caller) -> AccessRequest:
+    arn = f"arn:{caller.partition}:s3:::{bucket}/{key}"
+    return AccessRequest(f"s3:{action}", arn, {"s3:ResourceAccount": (caller.account_id,)})
+
+
 _ONE_TABLE = (
     "DeleteItem",
     "DeleteTable",
@@ -200,4 +223,7 @@ _CALLS: dict[tuple[str, str], Reader] = {
     ("dynamodbstreams", "DescribeStream"): _on_stream,
     ("dynamodbstreams", "GetShardIterator"): _on_stream,
     ("dynamodbstreams", "GetRecords"): _on_iterator,
+    ("s3", "ListObjectsV2"): _on_bucket,
+    ("s3", "PutObject"): _put_object,
+    ("s3", "DeleteObjects"): _delete_objects,
 }

@@ -14,7 +14,7 @@ from tests.support.installer import install_wheels
 from tests.support.lambda_package import host_architecture
 from tests.support.unavailable import ServerUnavailable
 
-__all__ = ["RuntimeParts", "emulator_binary", "runtime_parts"]
+__all__ = ["RuntimeParts", "emulator_binary", "lock_of", "runtime_parts"]
 
 _REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 
@@ -36,7 +36,7 @@ def runtime_parts() -> RuntimeParts:
         raise ServerUnavailable(f"the functions run on Python {version}, and this machine has none")
 
     def install(directory: Path) -> None:
-        lock = str(_lock("lambda-runtime"))
+        lock = str(lock_of("lambda-runtime"))
         install_wheels(directory, "--no-deps", "--require-hashes", "-r", lock, python=str(python))
 
     return RuntimeParts(python, _cached("lambda-runtime", install, suffix=f"-python-{version}"))
@@ -52,18 +52,21 @@ def emulator_binary() -> Path:
     def extract(directory: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="unfinished-", dir=directory.parent) as wheel:
             # Without its forty dependencies: nothing of the SAM CLI itself is run.
-            install_wheels(Path(wheel), "--no-deps", "--require-hashes", "-r", str(_lock("lambda-emulator")))
+            install_wheels(
+                Path(wheel), "--no-deps", "--require-hashes", "-r", str(lock_of("lambda-emulator"))
+            )
             target = shutil.copy(Path(wheel, "samcli", "local", "rapid", binary), directory / binary)
         Path(target).chmod(0o755)
 
     return _cached("lambda-emulator", extract, suffix=f"-{host_architecture()}") / binary
 
 
-def _lock(name: str) -> Path:
+def lock_of(name: str) -> Path:
+    """Give the lock file of a group."""
     return _REQUIREMENTS / f"{name}.txt"
 
 
 def _cached(name: str, fill: Callable[[Path], None], *, suffix: str) -> Path:
     """Keep one directory for each content of the lock file."""
-    digest = sha256(_lock(name).read_bytes()).hexdigest()[:16]
+    digest = sha256(lock_of(name).read_bytes()).hexdigest()[:16]
     return published(cache_directory() / f"{name}-{digest}{suffix}", fill)

@@ -1,8 +1,9 @@
 """Judges every AWS call that the package makes in a role by the policy that the package writes for the role.
 
-A call is made in a role while :func:`relay_batch`, :meth:`Relay.follow` or :meth:`Relay.sweep` is at work.
-Its policy is written from the context that these work with, attributes confined, which is the narrower form.
-Calls of the tests' own clients are nobody's, and so are those of the demo's, which tries more than once.
+A call is made in a role while :func:`relay_batch`, :meth:`Relay.follow`, :meth:`Relay.sweep` or
+:meth:`Relay.sweep_claims` is at work. Its policy is written from the context that these work with,
+attributes confined, which is the narrower form. Calls of the tests' own clients are nobody's, and so are
+those of the demo's, which tries more than once.
 """
 
 import functools
@@ -59,13 +60,22 @@ class _Acting:
     role: Role
     context: RelayContext
     publishes: bool = False
+    claims: tuple[str, str] | None = None
 
 
 _acting: ContextVar[_Acting | None] = ContextVar("acting", default=None)
 
 
-def policy_of(role: Role, context: RelayContext, *, publishes: bool = False) -> Mapping[str, Any]:
-    """Write the policy of a role from what a relay holds, as a deployment of that relay would."""
+def policy_of(
+    role: Role, context: RelayContext, *, publishes: bool = False, claims: tuple[str, str] | None = None
+) -> Mapping[str, Any]:
+    """Write the policy of a role from what a relay holds, as a deployment of that relay would.
+
+    ``claims`` are the bucket and the prefix of claimed bodies, of a sweeper that sweeps them.
+    """
+    fields: dict[str, Any] = {}
+    if claims is not None:
+        fields = {"outbox_claim_bucket": claims[0], "outbox_claim_prefix": claims[1]}
     return _write_policy(
         role,
         context.wrapping.routing,
@@ -75,6 +85,7 @@ def policy_of(role: Role, context: RelayContext, *, publishes: bool = False) -> 
         outbox_skip_mark_messages_as_dispatched=context.marker is None,
         outbox_dispatched_ttl_days=context.ttl_days,
         outbox_table_design=context.design,
+        **fields,
     )
 
 
@@ -104,19 +115,28 @@ def install() -> None:
     patch.object(relay_module, "relay_batch", _in_role(relay_module.relay_batch, "relay")).start()
     patch.object(Relay, "follow", _in_role(Relay.follow, "follower")).start()
     patch.object(Relay, "sweep", _in_role(Relay.sweep, "sweeper")).start()
+    patch.object(Relay, "sweep_claims", _in_role(Relay.sweep_claims, "sweeper", claims=True)).start()
     clients: Any = AioBaseClient  # whose types leave the method out that every call goes through
     patch.object(clients, "_make_api_call", _judged(clients._make_api_call)).start()
     patch.object(AwsService, "post", _judged_post(AwsService.post)).start()
 
 
-def _in_role(function: Any, role: Role) -> Any:
+def _in_role(function: Any, role: Role, *, claims: bool = False) -> Any:
     @functools.wraps(function)
     async def acting(first: Any, *args: Any, **kwargs: Any) -> Any:
         context = first.context if isinstance(first, Relay) else first
-        with _act(_Acting(role, context, publishes=bool(kwargs.get("publish")))):
+        place = _claims_of(first) if claims else None
+        with _act(_Acting(role, context, bool(kwargs.get("publish")), place)):
             return await function(first, *args, **kwargs)
 
     return acting
+
+
+def _claims_of(relay: Relay) -> tuple[str, str] | None:
+    configuration = relay._configuration
+    if configuration is None or configuration.outbox_claim_bucket is None:
+        return None
+    return configuration.outbox_claim_bucket, configuration.outbox_claim_prefix
 
 
 @contextmanager
@@ -187,7 +207,7 @@ def _judge(service: str, region: str, operation_name: str, api_params: Mapping[s
         return
     routing = acting.context.wrapping.routing
     caller = Caller(region, routing.account_id, routing.partition, _iterators)
-    policy = policy_of(acting.role, acting.context, publishes=acting.publishes)
+    policy = policy_of(acting.role, acting.context, publishes=acting.publishes, claims=acting.claims)
     _calls[f"{acting.role} {service} {operation_name}"] += 1
     requests = requests_of(service, operation_name, api_params, caller)
     for heard in _listeners:

@@ -103,6 +103,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     existing: bool = False
     allowed_topics: tuple[str, ...] = ()
     kms_keys: tuple[str, ...] = ()
+    claims: tuple[str, str, int] | None = None
 
     @property
     def table_name(self) -> TableName:
@@ -127,11 +128,14 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             "AllowedTopics": ",".join(self.allowed_topics),
             "AllowedTopicArns": ",".join(_PLACE.arn("sns", f"p-{name}") for name in self.allowed_topics),
         }
+        names = ("ClaimBucket", "ClaimPrefix", "ClaimMinimumAgeDays")
+        claims = dict(zip(names, map(str, self.claims or ()), strict=False))
         return {
             "Design": self.design,
             "MarkStrategy": self.strategy,
             "TopicPrefix": "p-",
             **keys,
+            **claims,
             **(existing if self.existing else {}),
             **(allowed if self.allowed_topics else {}),
         }
@@ -139,6 +143,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     def configuration(self) -> RelayConfiguration:
         """Give what the functions have to read from their environment."""
         design = SHIPPED_DESIGNS[self.design]
+        names = ("outbox_claim_bucket", "outbox_claim_prefix", "outbox_claim_minimum_age_days")
+        claims: dict[str, Any] = dict(zip(names, self.claims or (), strict=False))
         return RelayConfiguration(
             dynamodb_outbox_table_name=self.table_name,
             aws_sns_topic_prefix="p-",
@@ -146,6 +152,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             outbox_mark_strategy=self.strategy,
             outbox_dispatched_ttl_days=INDEXED_TTL_DAYS if design.sequence_index else None,
             outbox_table_design=design,
+            **claims,
         )
 
 

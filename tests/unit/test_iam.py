@@ -80,6 +80,11 @@ def test_every_part_that_allows_is_named() -> None:
         ("StringEquals", ("X",), False),
         ("StringEquals", ("z",), False),
         ("StringEquals", None, False),
+        ("StringLike", ("x",), True),
+        ("StringLike", ("a:b/c",), True),
+        ("StringLike", ("ab/c",), False),
+        ("StringLike", ("X",), False),
+        ("StringLike", None, False),
         ("ForAllValues:StringEquals", ("x", "y"), True),
         ("ForAllValues:StringEquals", ("x", "z"), False),
         ("ForAllValues:StringEquals", (), True),
@@ -87,7 +92,7 @@ def test_every_part_that_allows_is_named() -> None:
     ],
 )
 def test_conditions_hold_as_in_iam(operator: str, values: tuple[str, ...] | None, expected: bool) -> None:
-    condition = {operator: {"K:Name": ["x", "y"]}}
+    condition = {operator: {"K:Name": ["x", "y", "a:*?c"] if operator == "StringLike" else ["x", "y"]}}
     keys = {} if values is None else {"k:name": values}
 
     request = AccessRequest("a:B", "r", keys)
@@ -109,7 +114,7 @@ def test_all_conditions_must_hold() -> None:
     [
         {"NotAction": "a:B"},
         {"Principal": "*"},
-        {"Condition": {"StringLike": {"k:n": "x"}}},
+        {"Condition": {"StringNotLike": {"k:n": "x"}}},
         {"Condition": {"ForAnyValue:StringEquals": {"k:n": "x"}}},
         {"Condition": {"StringEquals": {"k:n": "${aws:username}"}}},
         {"Resource": "arn:aws:s3:::${aws:username}"},

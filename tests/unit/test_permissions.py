@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from outbox_sdk.core.backlog import Touch, list_bucket_request, touch_request
+from outbox_sdk.core.claim import ClaimPlace
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AccountId, Partition, Region, TableName, TopicName
@@ -118,6 +119,8 @@ def cases(draw: st.DrawFn, *, roles: tuple[Role, ...] = ROLES, confine: bool | N
         outbox_skip_mark_messages_as_dispatched=draw(st.booleans()),
         outbox_dispatched_ttl_days=draw(st.sampled_from([None, 7])),
         outbox_table_design=draw(our.designs()),
+        outbox_claim_bucket=draw(st.sampled_from([None, "claims-bucket"])),
+        outbox_claim_prefix=draw(st.sampled_from(["claims/", "a/b/"])),
     )
     grants = Grants(
         function_name=draw(st.text(NAME, min_size=1, max_size=64)),
@@ -234,6 +237,45 @@ def test_no_statement_is_wide_and_each_has_a_name_of_its_own(case: Case) -> None
         assert resource.count("*") <= 1
         assert "*" not in resource or resource.endswith(ends)
     assert len(text) <= MAX_POLICY_CHARACTERS
+
+
+@given(cases(), st.data())
+def test_only_a_sweeper_of_claims_reaches_them_and_only_its_tables(case: Case, data: st.DataObject) -> None:
+    """It lists, notes and deletes; nobody reads a body, and nobody writes one over."""
+    configuration = case.configuration
+    bucket, prefix = configuration.outbox_claim_bucket or "claims-bucket", configuration.outbox_claim_prefix
+    sweeps = case.role == "sweeper" and configuration.outbox_claim_bucket is not None
+    place = ClaimPlace(bucket, prefix, case.table_name)
+    name = data.draw(st.text(NAME + "!/", min_size=1, max_size=20))
+    caller = Caller(case.place.region, case.place.account_id, case.place.partition)
+
+    def allows(operation: str, *, account: str | None = None, **parameters: Any) -> bool:
+        asked = caller if account is None else Caller(caller.region, account, caller.partition)
+        requests = requests_of("s3", operation, {"Bucket": bucket, **parameters}, asked)
+        return all(is_allowed(case.policy, request) for request in requests)
+
+    def deletes(*keys: str, **options: Any) -> bool:
+        return allows("DeleteObjects", Delete={"Objects": [{"Key": key} for key in keys]}, **options)
+
+    for listed in (place.bodies, place.notes, place.swept):
+        assert allows("ListObjectsV2", Prefix=listed) == sweeps
+        assert not allows("ListObjectsV2", Prefix=listed, account="999999999999")
+        assert not allows("ListObjectsV2", Prefix=listed, Bucket=f"{bucket}-2")
+    assert deletes(place.bodies + name, place.notes + name) == sweeps
+    assert not deletes(place.bodies + name, account="999999999999")
+    for noted in (place.notes + name, place.swept):
+        assert allows("PutObject", Key=noted) == sweeps
+    assert not allows("PutObject", Key=place.bodies + name)
+    for elsewhere in (prefix, "", f"{prefix}{case.table_name}", f"{prefix}{case.table_name}2/body/"):
+        assert not allows("ListObjectsV2", Prefix=elsewhere)
+        assert not deletes(elsewhere + name) or elsewhere + name in (place.bodies, place.notes)
+    for action in ("GetObject", "GetObjectVersion", "DeleteObjectVersion", "PutBucketPolicy", "DeleteBucket"):
+        for resource in (bucket, f"{bucket}/{place.bodies}{name}"):
+            arn = f"arn:{case.place.partition}:s3:::{resource}"
+            assert not is_allowed(
+                case.policy,
+                AccessRequest(f"s3:{action}", arn, {"s3:ResourceAccount": (case.place.account_id,)}),
+            )
 
 
 # What a role may do: its own requests and no others
@@ -392,7 +434,9 @@ def test_a_policy_longer_than_iam_takes_is_refused_with_what_makes_it_long() -> 
 
 
 @pytest.mark.parametrize("text", ["*", "a*", "b?", "${aws:username}", "two words"])
-@pytest.mark.parametrize("variable", ["table", "prefix", "topic", "index", "function", "failure", "key"])
+@pytest.mark.parametrize(
+    "variable", ["table", "prefix", "topic", "index", "function", "failure", "key", "claims"]
+)
 def test_a_name_that_iam_would_read_as_a_pattern_is_refused(text: str, variable: str) -> None:
     def named(here: str, otherwise: str) -> str:
         return text if variable == here else otherwise
@@ -404,6 +448,7 @@ def test_a_name_that_iam_would_read_as_a_pattern_is_refused(text: str, variable:
         outbox_table_design=msgspec.structs.replace(
             TableDesign.ordered, outstanding_index=named("index", "index")
         ),
+        outbox_claim_bucket=named("claims", "claims-bucket"),
     )
     grants = Grants(
         function_name=named("function", "relay"),

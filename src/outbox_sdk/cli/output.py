@@ -83,6 +83,7 @@ _OPTIONS = {
     "OUTBOX_ALLOWED_TOPICS": "--topic-prefix, --allowed-topics, --allow-any-topic",
     "AWS_ACCESS_KEY_ID": "--profile; for a local stack, source what `outbox stack` printed",
     "AWS_REGION": "--region",
+    "OUTBOX_CLAIM_BUCKET": "--claim-bucket",
     "memory_mb": "--memory",
     "timeout_seconds": "--timeout",
     "function_name": "--function-name",

@@ -17,6 +17,7 @@ from outbox_sdk.cli.options import (
     settings_of,
 )
 from outbox_sdk.cli.output import errors_to_exit_codes, line_printer
+from outbox_sdk.core.claim_sweep import ClaimSweepReport, describe_claim_sweep
 from outbox_sdk.core.sweep_report import SweepReport, describe_sweep, describe_troubles
 from outbox_sdk.shell.relay import open_relay
 from outbox_sdk.shell.settings import Settings
@@ -43,9 +44,24 @@ def sweep(
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most so many items; else OUTBOX_SWEEP_LIMIT.")
     ] = None,
+    claims: Annotated[
+        bool, typer.Option("--claims", help="Delete orphaned bodies in S3, and touch nothing.")
+    ] = False,
+    claim_bucket: Annotated[
+        str | None, typer.Option(help="The bucket of the claims; else OUTBOX_CLAIM_BUCKET.")
+    ] = None,
+    claim_prefix: Annotated[
+        str | None, typer.Option(help="What its keys begin with; else OUTBOX_CLAIM_PREFIX.")
+    ] = None,
+    claim_minimum_age_days: Annotated[
+        int | None,
+        typer.Option(help="Days that a queue may keep a message; else OUTBOX_CLAIM_MINIMUM_AGE_DAYS."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take up again what has been outstanding for too long: touch it, or publish it."""
+    if claims and publish:
+        raise typer.BadParameter("--claims and --publish are two sweeps: run one after the other")
     with errors_to_exit_codes():
         settings = settings_of(
             dynamodb_outbox_table_name=table,
@@ -56,14 +72,26 @@ def sweep(
             outbox_envelope=envelope,
             outbox_sweep_after_seconds=older_than,
             outbox_sweep_limit=limit,
+            outbox_claim_bucket=claim_bucket,
+            outbox_claim_prefix=claim_prefix,
+            outbox_claim_minimum_age_days=claim_minimum_age_days,
         )
-        report = asyncio.run(_sweep(settings, profile=profile, publish=publish))
+        if claims:
+            swept = asyncio.run(_sweep_claims(settings, profile=profile))
+            succeeded, lines = swept.succeeded, [describe_claim_sweep(swept)]
+        else:
+            report = asyncio.run(_sweep(settings, profile=profile, publish=publish))
+            succeeded, lines = report.succeeded, [*describe_troubles(report), describe_sweep(report)]
     show = line_printer(as_json=as_json)
-    for line in describe_troubles(report):
+    for line in lines:
         show(line)
-    show(describe_sweep(report))
-    if not report.succeeded:
+    if not succeeded:
         raise typer.Exit(1)
+
+
+async def _sweep_claims(settings: Settings, *, profile: str | None) -> ClaimSweepReport:
+    async with open_relay(settings.to_configuration(), profile=profile) as opened:
+        return await opened.sweep_claims()
 
 
 async def _sweep(settings: Settings, *, profile: str | None, publish: bool) -> SweepReport:

@@ -13,7 +13,15 @@ import msgspec
 from outbox_sdk.core.entry import DEFAULT_TOPIC_MAX_BYTES, TopicLimits
 from outbox_sdk.core.envelope import ENVELOPE_KINDS, EnvelopeKind
 from outbox_sdk.core.errors import ConfigurationError
-from outbox_sdk.core.identifiers import AccountId, Region, TableName, TopicName
+from outbox_sdk.core.identifiers import (
+    DEFAULT_CLAIM_PREFIX,
+    AccountId,
+    Region,
+    TableName,
+    TopicName,
+    is_bucket_name,
+    is_claim_prefix,
+)
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
 from outbox_sdk.core.routing import is_topic_name
 from outbox_sdk.core.table import TableDesign, encode_design, parse_design
@@ -61,6 +69,9 @@ class RelayConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     outbox_sweep_after_seconds: float = 3600.0
     outbox_sweep_limit: int = 1_000
     outbox_table_design: TableDesign = TableDesign.ordered
+    outbox_claim_bucket: str | None = None
+    outbox_claim_prefix: str = DEFAULT_CLAIM_PREFIX
+    outbox_claim_minimum_age_days: int = 14
 
 
 class Variable(msgspec.Struct, frozen=True):
@@ -136,6 +147,18 @@ def _topic(text: str) -> str:
     return text
 
 
+def _claim_bucket(text: str) -> str:
+    if not is_bucket_name(text):
+        raise ValueError(f"{text!r} is not the name of an S3 bucket")
+    return text
+
+
+def _claim_prefix(text: str) -> str:
+    if not is_claim_prefix(text):
+        raise ValueError(f"{text!r} is not made of parts of letters, digits, _ and -, each with a /")
+    return text
+
+
 def _topics(text: str) -> frozenset[TopicName]:
     return frozenset(TopicName(_topic(name.strip())) for name in text.split(","))
 
@@ -179,6 +202,9 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("outbox_sweep_after_seconds", ("OUTBOX_SWEEP_AFTER_SECONDS",), _seconds),
     Variable("outbox_sweep_limit", ("OUTBOX_SWEEP_LIMIT",), _number(1, MAX_SWEEP_LIMIT, int)),
     Variable("outbox_table_design", ("OUTBOX_TABLE_DESIGN",), parse_design),
+    Variable("outbox_claim_bucket", ("OUTBOX_CLAIM_BUCKET",), _claim_bucket),
+    Variable("outbox_claim_prefix", ("OUTBOX_CLAIM_PREFIX",), _claim_prefix),
+    Variable("outbox_claim_minimum_age_days", ("OUTBOX_CLAIM_MINIMUM_AGE_DAYS",), _number(1, 3_650, int)),
 )
 """Every variable, once. An empty variable is the same as none; blanks around a value do not count."""
 

@@ -13,6 +13,7 @@ from outbox_sdk.core.text import find_text_fault, format_instant, parse_instant,
 __all__ = [
     "ENVELOPE_KINDS",
     "MAX_ATTRIBUTES",
+    "PAYLOAD_SIZE",
     "RESERVED_ATTRIBUTES",
     "TOMODACHI_PROTOCOL_VERSION",
     "TRACE_EXTENSIONS",
@@ -29,6 +30,12 @@ MAX_ATTRIBUTES = 10
 """SQS takes ten with raw delivery; with more, SNS accepts the message and then discards it unseen."""
 
 TOMODACHI_PROTOCOL_VERSION = "tomodachi-json-base--1.0.0"
+
+PAYLOAD_SIZE = "ExtendedPayloadSize"
+"""The header of a message whose body is a pointer to S3: the size of what is there, in bytes.
+
+The name is that of AWS's Extended Client Libraries for SQS and SNS, which take a body for a pointer by it.
+"""
 
 RESERVED_ATTRIBUTES = frozenset(
     {
@@ -98,6 +105,8 @@ def encode_envelope(message: OutboxMessage, kind: EnvelopeKind, *, source: str) 
         case "raw":
             return Envelope(message.body, attributes)
         case "cloudevents":
+            if PAYLOAD_SIZE in message.headers:
+                return _referring_cloudevent(message, attributes, source)
             document = _cloudevent(message, source)
         case "tomodachi":
             document = _tomodachi(message, source)
@@ -129,7 +138,7 @@ def _attributes(message: OutboxMessage) -> tuple[Attribute, ...] | Refusal:
     if message.headers:
         if fault := _header_fault(message.headers):
             return Refusal(fault)
-        attributes.extend([Attribute(name, value) for name, value in message.headers.items()])
+        attributes.extend(_header_attributes(message.headers))
     if len(attributes) > MAX_ATTRIBUTES:
         return Refusal(f"attributes:{len(attributes)}")
     # All values in one look; what fails is then looked at one by one.
@@ -138,6 +147,15 @@ def _attributes(message: OutboxMessage) -> tuple[Attribute, ...] | Refusal:
             if fault := find_text_fault(attribute.value):
                 return Refusal(f"{fault}:{attribute.name}")
     return tuple(attributes)
+
+
+def _header_attributes(headers: Mapping[str, str]) -> list[Attribute]:
+    attributes = [Attribute(name, value) for name, value in headers.items()]
+    size = headers.get(PAYLOAD_SIZE)
+    if size is not None and size.isascii() and size.isdigit():
+        position = list(headers).index(PAYLOAD_SIZE)
+        attributes[position] = Attribute(PAYLOAD_SIZE, size, "Number")
+    return attributes
 
 
 def _header_fault(headers: Mapping[str, str]) -> str | None:
@@ -174,6 +192,28 @@ def _cloudevent(message: OutboxMessage, source: str) -> dict[str, Any] | Refusal
         **{name: value for name, value in optional.items() if value},
         "data": data,
     }
+
+
+def _referring_cloudevent(
+    message: OutboxMessage, attributes: tuple[Attribute, ...], source: str
+) -> Envelope | Refusal:
+    """Refer to data elsewhere, as the extension ``dataref`` says, where the body is a pointer to it.
+
+    The size goes into the event: by the attribute, AWS's libraries would take the event for a pointer.
+    """
+    from outbox_sdk.core.pointer import encode_data_reference  # for claims only, and no relay has to have any
+
+    document = _cloudevent(message, source)
+    if isinstance(document, Refusal):
+        return document
+    reference = encode_data_reference(message.body, message.headers)
+    if reference is not None:
+        del document["data"]
+        if message.content_type is None:
+            del document["datacontenttype"]  # it is the pointer's
+        document["dataref"], document["datasize"] = reference[0], str(reference[1])
+        attributes = tuple(each for each in attributes if each.name != PAYLOAD_SIZE)
+    return Envelope(msgspec.json.encode(document).decode(), attributes)
 
 
 def _tomodachi(message: OutboxMessage, source: str) -> dict[str, Any] | Refusal:

@@ -1,12 +1,14 @@
 """The names things go by: one type for each kind of identifier, and the key that is an item's identity."""
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any, NewType
 
 import msgspec
 
 __all__ = [
+    "DEFAULT_CLAIM_PREFIX",
     "AccountId",
     "AggregateId",
     "AttributeValue",
@@ -20,6 +22,8 @@ __all__ = [
     "TableName",
     "TopicArn",
     "TopicName",
+    "is_bucket_name",
+    "is_claim_prefix",
     "to_client_value",
 ]
 
@@ -52,6 +56,13 @@ AttributeValue = Mapping[str, Any]
 
 Item = Mapping[str, AttributeValue]
 """Attributes by name."""
+
+
+DEFAULT_CLAIM_PREFIX = "claims/"
+"""What the keys of claimed bodies begin with, unless told otherwise."""
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX = re.compile(r"([A-Za-z0-9_-]{1,100}/){1,8}")
 
 
 class ItemKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
@@ -125,3 +136,21 @@ def to_client_value(value: AttributeValue) -> dict[str, Any]:
 
 def _is_unicode(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def is_bucket_name(text: str) -> bool:
+    """Tell whether S3 would take the text as a bucket's name.
+
+    >>> is_bucket_name("orders-claims"), is_bucket_name("Orders/claims")
+    (True, False)
+    """
+    return _BUCKET.fullmatch(text) is not None and ".." not in text
+
+
+def is_claim_prefix(text: str) -> bool:
+    """Tell whether keys may begin with the text: parts of letters, digits, ``_`` and ``-``, each with ``/``.
+
+    >>> is_claim_prefix("claims/"), is_claim_prefix(""), is_claim_prefix("claims")
+    (True, False, False)
+    """
+    return _PREFIX.fullmatch(text) is not None

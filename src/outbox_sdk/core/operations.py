@@ -11,6 +11,7 @@ import msgspec
 from outbox_sdk.core.mark import MarkStrategy
 
 __all__ = [
+    "CLAIM_SWEEP",
     "DELETE_MARKS",
     "DESCRIBE_TABLE",
     "GET_IDENTITY",
@@ -31,7 +32,7 @@ __all__ = [
 Role = Literal["relay", "follower", "sweeper"]
 ROLES: tuple[Role, ...] = ("relay", "follower", "sweeper")
 
-Scope = Literal["table", "index", "stream", "topics", "account"]
+Scope = Literal["table", "index", "stream", "topics", "account", "claim-bucket", "claim-notes", "claims"]
 """What an operation is made on; ``account`` is nothing that a policy could name."""
 
 
@@ -63,6 +64,13 @@ STREAM_READS: tuple[Operation, ...] = tuple(
     for name in ("DescribeStream", "GetRecords", "GetShardIterator")
 )
 
+CLAIM_SWEEP: tuple[Operation, ...] = (
+    Operation("s3", "ListObjectsV2", "s3:ListBucket", "claim-bucket"),
+    Operation("s3", "PutObject", "s3:PutObject", "claim-notes"),
+    Operation("s3", "DeleteObjects", "s3:DeleteObject", "claims"),
+)
+"""A sweep of claimed bodies, which it never reads."""
+
 MARK_OPERATIONS: dict[MarkStrategy, Operation] = {
     "batch": MARK_STATEMENTS,
     "single": ITEM_UPDATE,
@@ -71,12 +79,17 @@ MARK_OPERATIONS: dict[MarkStrategy, Operation] = {
 
 
 def list_operations(
-    role: Role, *, strategy: MarkStrategy, marks: bool = True, sweeps_publish: bool = False
+    role: Role,
+    *,
+    strategy: MarkStrategy,
+    marks: bool = True,
+    sweeps_publish: bool = False,
+    sweeps_claims: bool = False,
 ) -> tuple[Operation, ...]:
     """List the operations that a role makes, each once.
 
     ``marks`` is ``False`` where marking is skipped; parking is not. ``sweeps_publish`` lets the sweeper
-    publish the backlog by itself.
+    publish the backlog by itself, ``sweeps_claims`` lets it delete claimed bodies.
 
     >>> [operation.name for operation in list_operations("sweeper", strategy="batch")]
     ['Query', 'BatchGetItem', 'UpdateItem']
@@ -85,6 +98,10 @@ def list_operations(
     by_role = {
         "relay": dispatch,
         "follower": [*dispatch, DESCRIBE_TABLE, *STREAM_READS, GET_IDENTITY],
-        "sweeper": [LIST_BUCKET, LOOKUP, ITEM_UPDATE, *(dispatch if sweeps_publish else ())],
+        "sweeper": [
+            *(LIST_BUCKET, LOOKUP, ITEM_UPDATE),
+            *(dispatch if sweeps_publish else ()),
+            *(CLAIM_SWEEP if sweeps_claims else ()),
+        ],
     }
     return tuple(dict.fromkeys(by_role[role]))

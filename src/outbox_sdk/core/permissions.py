@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from outbox_sdk.core.backlog import Touch, touch_request
+from outbox_sdk.core.claim import ClaimPlace
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AccountId, ItemKey
@@ -99,6 +100,7 @@ def policy_document(
         strategy=configuration.outbox_mark_strategy,
         marks=not configuration.outbox_skip_mark_messages_as_dispatched,
         sweeps_publish=grants.sweeps_publish,
+        sweeps_claims=configuration.outbox_claim_bucket is not None,
     )
     statements = _operation_statements(operations, configuration, place, grants)
     if role == "relay":
@@ -148,6 +150,8 @@ def _check_names(configuration: RelayConfiguration, grants: Grants) -> None:
         ("AWS_SNS_TOPIC_PREFIX", configuration.aws_sns_topic_prefix),
         *(("OUTBOX_ALLOWED_TOPICS", name) for name in configuration.outbox_allowed_topics or ()),
         ("OUTBOX_TABLE_DESIGN", index),
+        ("OUTBOX_CLAIM_BUCKET", configuration.outbox_claim_bucket or ""),
+        ("OUTBOX_CLAIM_PREFIX", configuration.outbox_claim_prefix),
         ("function_name", grants.function_name),
         ("on_failure", grants.on_failure or ""),
         *(("kms_keys", key) for key in grants.kms_keys),
@@ -190,7 +194,9 @@ def _operation_statements(
             condition = _attribute_condition(operations, configuration)
             statements.append(_allow("UpdateItems", updates, resource, condition))
             names = [name for name in names if name not in updates]  # noqa: PLW2901 - what is left
-        statements.append(_allow(_SIDS[scope], names, resource))
+        statements.append(
+            _allow(_SIDS[scope], names, resource, _scope_condition(scope, configuration, place))
+        )
     return statements
 
 
@@ -199,6 +205,9 @@ _SIDS: dict[Scope, str] = {
     "index": "ListBacklog",
     "stream": "FollowStream",
     "topics": "Publish",
+    "claim-bucket": "ListClaims",
+    "claim-notes": "NoteClaims",
+    "claims": "DeleteClaims",
 }
 _UPDATES = (ITEM_UPDATE.action, MARK_STATEMENTS.action)
 
@@ -213,8 +222,40 @@ def _resources(scope: Scope, configuration: RelayConfiguration, place: Place, gr
         case "stream":
             # Switching a stream off and on makes a new one.
             return [f"{table}/stream/*"]
+        case "claim-bucket" | "claim-notes" | "claims":
+            return _claim_resources(scope, configuration, place)
         case _:
             return list(topic_arns(configuration, place, allow_any_topic=grants.allow_any_topic))
+
+
+_CLAIM_SCOPES = ("claim-bucket", "claim-notes", "claims")
+
+
+def _claim_resources(scope: Scope, configuration: RelayConfiguration, place: Place) -> list[str]:
+    bucket, claims = f"arn:{place.partition}:s3:::{configuration.outbox_claim_bucket}", _claims(configuration)
+    keys: Mapping[Scope, list[str]] = {
+        "claim-notes": [f"{claims.notes}*", claims.swept],
+        "claims": [f"{claims.bodies}*", f"{claims.notes}*"],
+    }
+    return [f"{bucket}/{key}" for key in keys[scope]] if scope in keys else [bucket]
+
+
+def _scope_condition(scope: Scope, configuration: RelayConfiguration, place: Place) -> dict[str, Any] | None:
+    """Bound what is done with claims to the account's own buckets, and a listing to the table's."""
+    if scope not in _CLAIM_SCOPES:
+        return None
+    condition: dict[str, Any] = {"StringEquals": {"s3:ResourceAccount": place.account_id}}
+    if scope == "claim-bucket":
+        condition["StringLike"] = {"s3:prefix": [f"{_claims(configuration).root}*"]}
+    return condition
+
+
+def _claims(configuration: RelayConfiguration) -> ClaimPlace:
+    return ClaimPlace(
+        configuration.outbox_claim_bucket or "",
+        configuration.outbox_claim_prefix,
+        configuration.dynamodb_outbox_table_name,
+    )
 
 
 def _attribute_condition(

@@ -25,7 +25,7 @@ def carried_operations() -> dict[str, list[str]]:
         for role in ROLES
         if role in HANDLERS
         for strategy in strategies
-        for operation in list_operations(role, strategy=strategy, sweeps_publish=True)
+        for operation in list_operations(role, strategy=strategy, sweeps_publish=True, sweeps_claims=True)
     }
     services = sorted({service for service, _ in found})
     return {service: sorted(name for owner, name in found if owner == service) for service in services}

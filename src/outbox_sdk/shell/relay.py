@@ -30,6 +30,7 @@ from outbox_sdk.shell.sns import SnsPublisher
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
+    from outbox_sdk.core.claim_sweep import ClaimSweepReport
     from outbox_sdk.core.sweep_report import SweepReport
 
 __all__ = ["Relay", "create_context", "open_relay", "relay_batch"]
@@ -119,10 +120,17 @@ class Relay:
     Batches of different shards may be relayed at the same time; those of one shard one after the other.
     """
 
-    def __init__(self, context: RelayContext, services: AwsServices, access: AwsAccess) -> None:
+    def __init__(
+        self,
+        context: RelayContext,
+        services: AwsServices,
+        access: AwsAccess,
+        configuration: RelayConfiguration | None = None,
+    ) -> None:
         self.context = context
         self._services = services
         self._access = access
+        self._configuration = configuration
 
     async def relay_batch(self, event: object, *, remaining_seconds: float | None = None) -> BatchReport:
         """Relay one batch; see :func:`relay_batch` for what it takes, gives and raises."""
@@ -153,6 +161,43 @@ class Relay:
             remaining_seconds=remaining_seconds,
             publish=publish,
         )
+
+    async def sweep_claims(
+        self,
+        *,
+        minimum_age_days: float | None = None,
+        remaining_seconds: float | None = None,
+        pause_seconds: float = 0.0,
+    ) -> "ClaimSweepReport":
+        """Delete claimed bodies that nobody can need any more, of ``OUTBOX_CLAIM_BUCKET``.
+
+        See :func:`~outbox_sdk.shell.claim_sweeper.sweep_claims` for what is done and promised.
+
+        Raises:
+            ConfigurationError: no bucket is configured, or ``minimum_age_days`` is less than one.
+        """
+        configuration = self._configuration
+        if configuration is None or configuration.outbox_claim_bucket is None:
+            raise ConfigurationError(
+                "OUTBOX_CLAIM_BUCKET", "is not set; give the bucket of the claimed bodies"
+            )
+        # Here, for only a sweep talks to S3.
+        from outbox_sdk.core.claim import ClaimPlace
+        from outbox_sdk.shell.aws.session import open_client, storage_config
+        from outbox_sdk.shell.claim_sweeper import sweep_claims
+
+        table_name = self.context.table_name
+        place = ClaimPlace(configuration.outbox_claim_bucket, configuration.outbox_claim_prefix, table_name)
+        days = configuration.outbox_claim_minimum_age_days if minimum_age_days is None else minimum_age_days
+        async with open_client("s3", self._access, config=storage_config(self._access)) as s3:
+            return await sweep_claims(
+                self.context,
+                s3,
+                place,
+                minimum_age_days=days,
+                remaining_seconds=remaining_seconds,
+                pause_seconds=pause_seconds,
+            )
 
     async def follow(
         self,
@@ -276,7 +321,7 @@ async def open_relay(
             from outbox_sdk.shell.otel import TracedPublisher
 
             context = replace(context, publisher=TracedPublisher(context.publisher, tracer))
-        yield Relay(context, services, access)
+        yield Relay(context, services, access, configuration)
 
 
 def create_context(

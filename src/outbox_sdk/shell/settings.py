@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     outbox_sweep_after_seconds: float = _default("outbox_sweep_after_seconds")
     outbox_sweep_limit: int = _default("outbox_sweep_limit")
     outbox_table_design: TableDesign = _default("outbox_table_design")
+    outbox_claim_bucket: str | None = _default("outbox_claim_bucket")
+    outbox_claim_prefix: str = _default("outbox_claim_prefix")
+    outbox_claim_minimum_age_days: int = _default("outbox_claim_minimum_age_days")
 
     @classmethod
     def settings_customise_sources(

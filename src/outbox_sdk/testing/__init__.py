@@ -5,8 +5,16 @@ contract suites as the adapters for DynamoDB and SNS. How an outbox fares when t
 :mod:`outbox_sdk.testing.simulation`.
 """
 
+from outbox_sdk.testing.bucket import InMemoryBucket
 from outbox_sdk.testing.stack import InMemoryStack, stream_event
 from outbox_sdk.testing.table import InMemoryTable
 from outbox_sdk.testing.topics import InMemoryTopics, PublishedMessage
 
-__all__ = ["InMemoryStack", "InMemoryTable", "InMemoryTopics", "PublishedMessage", "stream_event"]
+__all__ = [
+    "InMemoryBucket",
+    "InMemoryStack",
+    "InMemoryTable",
+    "InMemoryTopics",
+    "PublishedMessage",
+    "stream_event",
+]

@@ -27,6 +27,7 @@ __all__ = [
     "open_client",
     "partition_of",
     "patient_config",
+    "storage_config",
 ]
 
 _NO_PROFILE: Any = {"profile": (None, None, None, None)}
@@ -47,6 +48,12 @@ def client_config(access: AwsAccess) -> AioConfig:
 def patient_config() -> AioConfig:
     """Give what a program changes that is no relay: botocore's retries, and time for a long poll."""
     return AioConfig(read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
+
+
+def storage_config(access: AwsAccess) -> AioConfig:
+    """Give what a client of S3 changes: a local stack has no host for each bucket."""
+    style = {} if access.endpoint_url is None else {"addressing_style": "path"}
+    return patient_config().merge(AioConfig(s3=style))
 
 
 @asynccontextmanager
