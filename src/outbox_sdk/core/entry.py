@@ -112,12 +112,13 @@ def deduplication_id(key: ItemKey, redrive_count: int) -> str:
 
 def entry_request(entry: Entry, entry_id: str) -> dict[str, Any]:
     """Write an entry as ``PublishBatch`` takes it. ``entry_id`` is only the request's own."""
+    envelope = entry.envelope
     request: dict[str, Any] = {
         "Id": entry_id,
-        "Message": entry.envelope.body,
+        "Message": envelope.body,
         "MessageAttributes": {
             attribute.name: {"DataType": attribute.kind, "StringValue": attribute.value}
-            for attribute in entry.envelope.attributes
+            for attribute in envelope.attributes
         },
     }
     if entry.group_id is not None and entry.deduplication_id is not None:

@@ -83,7 +83,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     @property
     def size(self) -> int:
         """Bytes that count towards the topic's message size limit."""
-        attributes = "".join([each.name + each.kind + each.value for each in self.attributes])
+        attributes = "".join([f"{each.name}{each.kind}{each.value}" for each in self.attributes])
         return utf8_size(self.body) + utf8_size(attributes)
 
 
@@ -141,8 +141,9 @@ def _attributes(message: OutboxMessage) -> tuple[Attribute, ...] | Refusal:
         attributes.extend(_header_attributes(message.headers))
     if len(attributes) > MAX_ATTRIBUTES:
         return Refusal(f"attributes:{len(attributes)}")
-    # All values in one look; what fails is then looked at one by one.
-    if find_text_fault("".join([attribute.value for attribute in attributes])):
+    # All values in one look, which for plain text is a glance; what fails is then looked at one by one.
+    values = "".join([attribute.value for attribute in attributes])
+    if not (values.isascii() and values.isprintable()) and find_text_fault(values):
         for attribute in attributes:
             if fault := find_text_fault(attribute.value):
                 return Refusal(f"{fault}:{attribute.name}")

@@ -91,7 +91,7 @@ class ItemKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
             value = keys[name]
             text = value.get("S")
             # Nearly every key is a plain string; whatever is not takes the careful way.
-            if len(value) == 1 and type(text) is str and text.isascii():
+            if type(text) is str and len(value) == 1 and text.isascii():
                 parts.append((name, "S", text))
             else:
                 parts.append(_read_part(name, value))

@@ -108,7 +108,8 @@ def plan_intake(records: Iterable[Record]) -> Intake:
                 continue
             del first[key]
         latest[key] = record
-        removed.discard(key)
+        if removed:
+            removed.discard(key)
     messages: dict[ItemKey, Arrival] = {}
     poison = []
     settled: dict[ItemKey, Settled] = {}
@@ -193,11 +194,11 @@ def plan_batch(
                 pass  # outstanding, or missing where nothing is deleted
         old = None if park_older_than is None else refuse_old(message, now, park_older_than)
         entry = old or wrapping.encode(message)
-        if isinstance(entry, Refusal) and key in unreadable:
-            decided[key] = Held(unreadable[key])  # parked when it is known that it still waits
-            continue
         if isinstance(entry, Refusal):
-            parks.append(plan_park(message, entry.reason))
+            if key in unreadable:
+                decided[key] = Held(unreadable[key])  # parked when it is known that it still waits
+            else:
+                parks.append(plan_park(message, entry.reason))
             continue
         ready.append(MessageRecord(entry, arrival.position, record.sequence_number, record.creation))
     lanes, held = hold_unreadable(plan_lanes(ready), unreadable)

@@ -113,13 +113,15 @@ def pack_requests(entries: Iterable[Entry]) -> tuple[PublishRequest, ...]:
     sizes: dict[TopicArn, int] = {}
     for entry in entries:
         topic, size = entry.topic, entry.size
-        batch = pending.setdefault(topic, [])
-        if batch and (len(batch) == MAX_ENTRIES or sizes[topic] + size > entry.limit):
-            requests.append(PublishRequest(topic, tuple(batch)))
+        batch = pending.get(topic)
+        if batch is None or len(batch) == MAX_ENTRIES or sizes[topic] + size > entry.limit:
+            if batch is not None:
+                requests.append(PublishRequest(topic, tuple(batch)))
             batch = pending[topic] = []
-        sizes[topic] = (sizes[topic] if batch else 0) + size
+            sizes[topic] = 0
+        sizes[topic] += size
         batch.append(entry)
-    requests.extend(PublishRequest(topic, tuple(batch)) for topic, batch in pending.items() if batch)
+    requests.extend([PublishRequest(topic, tuple(batch)) for topic, batch in pending.items()])
     return tuple(requests)
 
 

@@ -171,7 +171,8 @@ def decode_record(
             "DYNAMODB_OUTBOX_TABLE_NAME",
             f"the event comes from {arn!r}, but the relay is configured for table {str(table_name)!r}",
         )
-    if not (_is_image(change.new_image) and _is_image(change.old_image)):
+    new, old = change.new_image, change.old_image
+    if not ((type(new) is dict or _is_image(new)) and (old is None or _is_image(old))):
         raise InvalidEventError(f"record {number}: an image must be an object")
     try:
         key = ItemKey.from_item(change.keys)
@@ -207,7 +208,7 @@ def _removal(wire: WireRecord, design: TableDesign) -> Removal | None:
 
 def _epoch_seconds(value: object) -> float | None:
     """Read a time; one that is none, or beyond any calendar, is as good as absent."""
-    if isinstance(value, bool) or not isinstance(value, (float, int)):
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     return float(value) if 0 <= value < 1e11 else None
 

@@ -104,9 +104,10 @@ class Dispatch:
             rest = deque(lane)
             heads.append(rest.popleft())
             for record in lane:
-                self._records[record.key] = record
-                self._numbers[record.key] = record.sequence_number
-                self._lanes[record.key] = rest
+                key = record.key
+                self._records[key] = record
+                self._numbers[key] = record.sequence_number
+                self._lanes[key] = rest
         self._begin_publishing(heads)
 
     def _begin_publishing(self, records: Iterable[MessageRecord]) -> None:
