@@ -63,6 +63,7 @@ NOT_LOADED = (
     "botocore.session",
     "opentelemetry",
     "outbox_sdk.core.capacity",
+    "outbox_sdk.core.catalog",
     "outbox_sdk.core.claim",
     "outbox_sdk.core.claim_sweep",
     "outbox_sdk.core.delivery",

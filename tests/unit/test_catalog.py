@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Annotated, Any, Generic, TypedDict, TypeVar
 
 import msgspec
 import pydantic
@@ -50,6 +50,12 @@ class OrderPaid(pydantic.BaseModel):
     amount: int = pydantic.Field(alias="Amount")
 
 
+@message("order.sized", topic="order--sized")
+class OrderSized(msgspec.Struct):
+    count: Annotated[int, msgspec.Meta(ge=0)]
+    name: Annotated[str, msgspec.Meta(min_length=1, pattern="^[A-Z]*$")] = "A"
+
+
 class Unregistered(msgspec.Struct):
     order_id: str
 
@@ -58,7 +64,7 @@ class Child(OrderCreated):
     """Another message than its parent, or none."""
 
 
-CATALOG = Catalog(OrderCreated, OrderShipped, OrderPaid)
+CATALOG = Catalog(OrderCreated, OrderShipped, OrderPaid, OrderSized)
 
 
 def test_the_class_is_the_same_and_says_what_was_recorded() -> None:
@@ -218,6 +224,10 @@ def test_an_error_says_what_is_wrong_and_what_to_do(
         ),
         ("created", '{"order_id":"refused","currency":"EUR"}', "$", "is not what the class says"),
         ("created", '{"order_id":"7","currency":"EUR"', "$", "is not JSON"),
+        ("sized", '{"count":-1}', "$.count", "Expected `int` >= 0"),
+        ("sized", '{"count":1,"name":""}', "$.name", "Expected `str` of length >= 1"),
+        ("sized", '{"count":1,"name":"s3cret"}', "$.name", "is not what the class says"),
+        ("sized", '{"count":1e999}', "$.count", "Number out of range"),
         ("shipped", "[1]", "$", "Expected `object`, got `array`"),
         ("paid", '{"Amount":"s3cret","amounts":{}}', "$.Amount", "int_parsing"),
         ("paid", '{"Amount":1,"amounts":{"s3cret":"x"}}', "$.amounts[...]", "int_parsing"),

@@ -5,6 +5,7 @@ from typing import Any
 from outbox_sdk.core.catalog import Catalog
 from outbox_sdk.core.json_schema import Schema, build_definitions, document_keys, map_schema
 from outbox_sdk.core.message_type import MessageType
+from outbox_sdk.core.trace import CAUSATION_ID, TRACEPARENT, TRACESTATE
 
 __all__ = ["ASYNCAPI_VERSION", "build_asyncapi"]
 
@@ -74,6 +75,9 @@ def _build_message(known: MessageType, key: str) -> Schema:
         "CorrelationId": {"type": "string"},
         "Sequence": {"type": "integer", "minimum": 0},
         "Hops": {"type": "integer", "minimum": 1},
+        CAUSATION_ID: {"type": "string", "description": "The id of the message because of which it came."},
+        TRACEPARENT: {"type": "string"},
+        TRACESTATE: {"type": "string"},
     }
     return {
         "name": known.name,
