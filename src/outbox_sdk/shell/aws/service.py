@@ -65,8 +65,8 @@ class AwsService:
 class _Request:
     """What the signer and the session read of a request, with its headers in a plain dict.
 
-    Botocore's own classes keep headers as a mail does, which takes longer than to sign them. So names must be
-    written here as the signer writes them.
+    Botocore's own classes keep headers as a mail does, which takes a sixth of all that signing takes. A dict
+    minds capitals: names must be written here as the signer writes them.
     """
 
     __slots__ = ("body", "context", "headers", "url")
