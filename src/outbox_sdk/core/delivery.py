@@ -167,7 +167,7 @@ def decode_sns_record(record: object, envelope: EnvelopeKind = "raw") -> Deliver
     fields = _mapping(record)
     try:
         notification = msgspec.convert(dict(_mapping(fields.get("Sns", fields))), _Notification)
-    except (msgspec.ValidationError, RecursionError):
+    except (msgspec.ValidationError, RecursionError, UnicodeEncodeError):  # the last of half a surrogate pair
         raise UndecodableDeliveryError("record") from None
     transport = _Transport(
         notification.MessageId,
