@@ -38,10 +38,12 @@ LOCKS = {
     "extended-client": ["--group=extended-client"],
     "lambda-runtime": ["--group=lambda-runtime"],
     "lambda-emulator": ["--group=lambda-emulator", "--no-deps"],
+    "consumers": ["--group=consumers"],
     "lambda": ["--group=lambda"],
 }
-# checkov pins an old boto3: its environment has versions of its own, and is without the project.
-UNCONSTRAINED = ("deploy",)
+# checkov pins an old boto3, tomodachi an old aiobotocore: their environments have versions of their own, and
+# are without the project.
+UNCONSTRAINED = ("deploy", "consumers")
 # This one is shipped: whoever installs the SDK can build the functions' package from it.
 SHIPPED_LOCKS = {"lambda": "src/outbox_sdk/packaging/requirements.txt"}
 

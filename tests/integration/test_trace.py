@@ -1,6 +1,5 @@
 """One trace from the producer's transaction through the relay into a consumer, with the OpenTelemetry SDK."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,20 +9,17 @@ from opentelemetry import trace as otel
 from opentelemetry.sdk.trace import ReadableSpan
 
 from outbox_sdk import (
-    BatchReport,
     Catalog,
     Delivery,
     Outbox,
-    RelayConfiguration,
     consumer,
     decode_sqs_record,
     message,
-    open_relay,
 )
 from outbox_sdk.core.envelope import ENVELOPE_KINDS, EnvelopeKind
-from outbox_sdk.core.identifiers import Region, TableName
 from outbox_sdk.embedded_stack import EmbeddedStack
 from tests.support.outbox_tables import OutboxTable, open_outbox_table
+from tests.support.relaying import relay_messages
 from tests.support.spans import Spans
 from tests.support.topics import Topic, open_topic
 
@@ -75,26 +71,6 @@ async def receive(topic: Topic, url: str) -> dict[str, Any]:
     return dict(received)
 
 
-async def relay_one(stack: EmbeddedStack, table: OutboxTable, unique: str, **options: Any) -> None:
-    kind = options.pop("envelope", "raw")
-    configuration = RelayConfiguration(
-        dynamodb_outbox_table_name=TableName(table.name),
-        aws_endpoint_url=stack.endpoint_url,
-        aws_region=Region(stack.region),
-        aws_sns_topic_prefix=f"{unique}-",
-        outbox_envelope=kind,
-    )
-    credentials = (stack.access_key_id, stack.secret_access_key)
-    stop = asyncio.Event()
-
-    def end(report: BatchReport) -> None:
-        if report.counts().get("dispatched"):
-            stop.set()
-
-    async with asyncio.timeout(60), open_relay(configuration, credentials=credentials, **options) as relay:
-        await relay.follow(stop=stop, on_batch=end)
-
-
 def ids_of(span: ReadableSpan) -> tuple[str, str]:
     context = span.get_span_context()
     assert context is not None
@@ -123,7 +99,7 @@ async def test_one_trace_id_is_seen_by_producer_relay_and_consumer(
     with spans.tracer.start_as_current_span("place order"):
         entry = outbox.put(OrderCreated("7"), aggregate_id="order-7", message_id="m-1")
         await table.dynamodb.transact_write_items(TransactItems=[entry])
-    await relay_one(ministack, table, unique, tracer=spans.tracer)
+    await relay_messages(ministack, table.name, prefix=f"{unique}-", options={"tracer": spans.tracer})
     await handle(await receive(topic, queue))
 
     placed, published = spans.named("place order"), spans.named(f"publish {topic.name}")
@@ -156,7 +132,7 @@ async def test_what_servers_make_of_a_message_is_read(
         headers={"tenant": "blue"},
     )
     await table.dynamodb.transact_write_items(TransactItems=[entry])
-    await relay_one(ministack, table, unique, envelope=kind)
+    await relay_messages(ministack, table.name, prefix=f"{unique}-", envelope=kind)
 
     for url in queues:
         delivery = decode_sqs_record(await receive(topic, url), kind)

@@ -14,7 +14,7 @@ from tests.support.installer import install_wheels
 from tests.support.lambda_package import host_architecture
 from tests.support.unavailable import ServerUnavailable
 
-__all__ = ["RuntimeParts", "emulator_binary", "lock_of", "runtime_parts"]
+__all__ = ["RuntimeParts", "cached_by_lock", "emulator_binary", "lock_of", "runtime_parts"]
 
 _REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 
@@ -39,7 +39,7 @@ def runtime_parts() -> RuntimeParts:
         lock = str(lock_of("lambda-runtime"))
         install_wheels(directory, "--no-deps", "--require-hashes", "-r", lock, python=str(python))
 
-    return RuntimeParts(python, _cached("lambda-runtime", install, suffix=f"-python-{version}"))
+    return RuntimeParts(python, cached_by_lock("lambda-runtime", install, suffix=f"-python-{version}"))
 
 
 def emulator_binary() -> Path:
@@ -58,7 +58,7 @@ def emulator_binary() -> Path:
             target = shutil.copy(Path(wheel, "samcli", "local", "rapid", binary), directory / binary)
         Path(target).chmod(0o755)
 
-    return _cached("lambda-emulator", extract, suffix=f"-{host_architecture()}") / binary
+    return cached_by_lock("lambda-emulator", extract, suffix=f"-{host_architecture()}") / binary
 
 
 def lock_of(name: str) -> Path:
@@ -66,7 +66,7 @@ def lock_of(name: str) -> Path:
     return _REQUIREMENTS / f"{name}.txt"
 
 
-def _cached(name: str, fill: Callable[[Path], None], *, suffix: str) -> Path:
+def cached_by_lock(name: str, fill: Callable[[Path], None], *, suffix: str) -> Path:
     """Keep one directory for each content of the lock file."""
     digest = sha256(lock_of(name).read_bytes()).hexdigest()[:16]
     return published(cache_directory() / f"{name}-{digest}{suffix}", fill)
