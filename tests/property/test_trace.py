@@ -66,7 +66,7 @@ def test_a_context_that_is_written_is_read(context: TraceContext) -> None:
     _ids(16),
     st.text(_HEX, min_size=2, max_size=2),
     our.awkward_text(),
-    st.text(_HEX, min_size=2, max_size=2),
+    st.sampled_from(["00", "01", "cc", "fe", "ff"]),
 )
 def test_later_versions_are_read_as_far_as_they_are_known(
     trace_id: str, span_id: str, flags: str, rest: str, version: str
