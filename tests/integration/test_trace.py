@@ -21,7 +21,7 @@ from outbox_sdk.embedded_stack import EmbeddedStack
 from tests.support.outbox_tables import OutboxTable, open_outbox_table
 from tests.support.relaying import relay_messages
 from tests.support.spans import Spans
-from tests.support.topics import Topic, open_topic
+from tests.support.topics import Topic, open_topic, subscribe_queue
 
 pytestmark = pytest.mark.integration
 
@@ -44,20 +44,6 @@ async def table(ministack: EmbeddedStack) -> AsyncIterator[OutboxTable]:
 async def topic(ministack: EmbeddedStack, unique: str) -> AsyncIterator[Topic]:
     async with open_topic(ministack.endpoint_url, name=f"{unique}-order--created") as topic:
         yield topic
-
-
-async def subscribe(topic: Topic, *, raw: bool) -> str:
-    """Put another queue behind the topic; give its URL."""
-    name = f"{topic.name}-{'raw' if raw else 'enveloped'}"
-    url = (await topic.sqs.create_queue(QueueName=name))["QueueUrl"]
-    attributes = await topic.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-    await topic.sns.subscribe(
-        TopicArn=topic.arn,
-        Protocol="sqs",
-        Endpoint=attributes["Attributes"]["QueueArn"],
-        Attributes={"RawMessageDelivery": "true" if raw else "false"},
-    )
-    return str(url)
 
 
 async def receive(topic: Topic, url: str) -> dict[str, Any]:
@@ -88,7 +74,7 @@ async def test_one_trace_id_is_seen_by_producer_relay_and_consumer(
 ) -> None:
     """The relay's span and the consumer's are both children of the producer's, and so is what follows."""
     spans, outbox = Spans(), Outbox(table.name, catalog=CATALOG)
-    queue = await subscribe(topic, raw=raw)
+    queue = await subscribe_queue(topic, raw=raw)
     followed: list[dict[str, Any]] = []
 
     @consumer(CATALOG, tracer=spans.tracer)
@@ -120,7 +106,7 @@ async def test_what_servers_make_of_a_message_is_read(
     ministack: EmbeddedStack, table: OutboxTable, topic: Topic, unique: str, kind: EnvelopeKind
 ) -> None:
     """Both subscriptions give the same message, whatever the server writes around it."""
-    queues = [await subscribe(topic, raw=raw) for raw in (True, False)]
+    queues = [await subscribe_queue(topic, raw=raw) for raw in (True, False)]
     outbox = Outbox(table.name, envelope=kind)
     entry = outbox.put(
         '{"price":1.10}',

@@ -9,7 +9,7 @@ from uuid import uuid4
 from outbox_sdk.testing import InMemoryTopics
 from tests.support.aws import open_client
 
-__all__ = ["MemoryTopic", "Received", "Topic", "TopicView", "open_topic"]
+__all__ = ["MemoryTopic", "Received", "Topic", "TopicView", "open_topic", "subscribe_queue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +148,19 @@ async def open_topic(
             Attributes={"RawMessageDelivery": "true"},
         )
         yield Topic(sns, sqs, name, arn, url)
+
+
+async def subscribe_queue(topic: Topic, *, raw: bool) -> str:
+    """Put another queue behind a topic, with raw message delivery or without; give its URL."""
+    base, dot, fifo = topic.name.partition(".")
+    name = f"{base}-{'raw' if raw else 'enveloped'}{dot}{fifo}"
+    kind = {"FifoQueue": "true"} if fifo else {}
+    url = (await topic.sqs.create_queue(QueueName=name, Attributes=kind))["QueueUrl"]
+    attributes = await topic.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    await topic.sns.subscribe(
+        TopicArn=topic.arn,
+        Protocol="sqs",
+        Endpoint=attributes["Attributes"]["QueueArn"],
+        Attributes={"RawMessageDelivery": "true" if raw else "false"},
+    )
+    return str(url)
