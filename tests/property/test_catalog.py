@@ -81,7 +81,12 @@ def test_attributes_are_the_same_in_every_shape(texts: dict[str, str], data: st.
     assert read_attributes(shaped) == texts
 
 
-@given(st.none() | json_values | st.dictionaries(st.text() | st.integers(), json_values))
+odd_attributes = st.dictionaries(
+    st.sampled_from(["StringValue", "stringValue", "Value", "DataType", "Type"]), json_values
+)
+
+
+@given(st.none() | json_values | st.dictionaries(st.text() | st.integers(), json_values | odd_attributes))
 def test_any_attributes_are_read_without_an_error(attributes: object) -> None:
     texts = read_attributes(attributes)
     assert all(type(name) is str and type(text) is str for name, text in texts.items())

@@ -1,6 +1,7 @@
 """What is written is what the exported documents say, and the documents are what their own schemas say."""
 
 import json
+from decimal import Decimal
 from importlib import import_module
 from typing import Any, Literal
 
@@ -56,7 +57,21 @@ class Node(pydantic.BaseModel):
     next: "Node | None" = None
 
 
-ODD = Catalog(Tree, Node)
+AWKWARD = {"discriminator": {"propertyName": "x"}, "prefixItems": [1], "properties": {"y": 1}}
+
+
+@message("odd.payment", topic="odd")
+class Payment(msgspec.Struct):
+    by: Card | Cash
+
+
+@message("odd.note", topic="odd")
+class Note(pydantic.BaseModel):
+    total: Decimal
+    like_a_schema: dict[str, Any] = AWKWARD
+
+
+ODD = Catalog(Tree, Node, Payment, Note)
 EVERYTHING = CATALOG | ODD
 JSON_SCHEMA = build_json_schema(EVERYTHING, title="everything")
 ASYNCAPI = build_asyncapi(EVERYTHING, title="everything", version="2.1.0")
@@ -131,6 +146,34 @@ def test_the_document_is_one_of_asyncapi() -> None:
         assert not validator.is_valid(broken)
 
 
+def test_asyncapi_gets_its_own_dialect_and_values_stay_what_they_are() -> None:
+    schemas = ASYNCAPI["components"]["schemas"]
+    assert [each for each in schemas_of(schemas) if "prefixItems" in each] == []
+    assert [each for each in schemas_of(schemas) if isinstance(each.get("discriminator"), dict)] == []
+    assert [each for each in schemas_of(schemas) if "$ref" in each and len(each) > 1] == []
+    assert any("discriminator" in each for each in schemas_of(JSON_SCHEMA["$defs"]))
+    for document in (JSON_SCHEMA["$defs"], schemas):
+        assert document["odd.note"]["properties"]["like_a_schema"]["default"] == AWKWARD
+
+
+def schemas_of(document: object) -> list[dict[str, Any]]:
+    """All objects that stand where a schema may, values and names of properties left out."""
+    match document:
+        case dict():
+            below = [part for name, part in document.items() if name not in ("default", "properties")]
+            below.extend(document.get("properties", {}).values())
+            return [document, *(each for part in below for each in schemas_of(part))]
+        case list():
+            return [each for part in document for each in schemas_of(part)]
+        case _:
+            return []
+
+
+def test_a_model_is_described_as_it_writes_itself() -> None:
+    """And not as all that it would read: a decimal is written as text."""
+    assert JSON_SCHEMA["$defs"]["odd.note"]["properties"]["total"]["type"] == "string"
+
+
 def test_every_reference_leads_somewhere() -> None:
     for document in (JSON_SCHEMA, ASYNCAPI):
         for reference in references(document):
@@ -153,7 +196,6 @@ def references(document: object) -> list[str]:
 
 
 def test_names_topics_and_versions_are_in_the_documents() -> None:
-    assert list(JSON_SCHEMA["$defs"])[-2:] == ["odd_tree", "odd_tree_2"]
     named = [
         (each["x-name"], each["x-topic"], each["x-version"])
         for document in (JSON_SCHEMA["$defs"], ASYNCAPI["components"]["schemas"])
@@ -166,7 +208,7 @@ def test_names_topics_and_versions_are_in_the_documents() -> None:
         "orders": ["struct.order", "dataclass.order"],
         "orders.fifo": ["attrs.order", "dictionary.order"],
         "models": ["model.order"],
-        "odd": ["odd_tree", "odd_tree_2"],
+        "odd": ["odd_tree", "odd_tree_2", "odd.payment", "odd.note"],
     }
     assert ASYNCAPI["operations"]["send.odd"] == {"action": "send", "channel": {"$ref": "#/channels/odd"}}
     headers = ASYNCAPI["components"]["messages"]["odd_tree_2"]["headers"]["properties"]
