@@ -126,7 +126,8 @@ def test_the_size_of_an_item_is_never_underestimated(data: st.DataObject) -> Non
             return len(str(content).encode())
         if kind == "N":
             digits = str(content).lstrip("-")
-            return (len(digits) + 1) // 2 + 1 + int(digits != content)
+            # A byte for two significant digits, and more where a pair straddles the decimal point.
+            return (len(digits.strip("0")) + 1) // 2 + 1 + int(digits not in (content, "0"))
         if kind == "M":
             return 3 + sum(1 + len(name.encode()) + counted(part) for name, part in content.items())
         return 1

@@ -49,10 +49,13 @@ def test_what_is_put_comes_out_of_the_stream(
     created_at = data.draw(our.instants())
     request = put(outbox, sent, sequence=sequence, created_at=created_at)
     assert request["TableName"] == "outbox"
-    assert (
-        request["ConditionExpression"] == "attribute_not_exists(#key)"
-    )  # never over a message that is there
-    assert request["ExpressionAttributeNames"] == {"#key": design.partition_key}
+    names = {"#message_pk": design.partition_key, "#message_sk": design.sort_key}
+    names = {name: attribute for name, attribute in names.items() if attribute is not None}
+    assert request["ExpressionAttributeNames"] == names
+    # Never over a message that is there.
+    assert request["ConditionExpression"].split(" AND ") == [
+        f"attribute_not_exists({name})" for name in names
+    ]
     item = request["Item"]
     key = our.item_key(design, sent.aggregate_id, sent.message_id)
     assert {name: item[name] for name, _, _ in key.parts} == {name: {t: v} for name, t, v in key.parts}

@@ -60,8 +60,8 @@ def test_an_item_of_the_ordered_table() -> None:
                 "ApproximateDispatchCount": {"N": "0"},
                 "NotDispatched": {"S": "04"},
             },
-            "ConditionExpression": "attribute_not_exists(#key)",
-            "ExpressionAttributeNames": {"#key": "PK"},
+            "ConditionExpression": "attribute_not_exists(#message_pk) AND attribute_not_exists(#message_sk)",
+            "ExpressionAttributeNames": {"#message_pk": "PK", "#message_sk": "SK"},
         }
     }
 

@@ -14,8 +14,7 @@ DynamoDB's rules, from its developer guide:
 - What the time to live deletes is free.
 
 A mark by PartiQL takes what the same ``UpdateItem`` takes. Sizes come from
-:func:`~outbox_sdk.core.items.item_size`, which counts a few bytes too many where there are numbers: right at
-the edge of a kilobyte a unit may be too many.
+:func:`~outbox_sdk.core.items.item_size`.
 """
 
 from collections.abc import Iterable

@@ -4,6 +4,7 @@ Thin: what to call is decided in :mod:`outbox_sdk.core.deployment` and :mod:`out
 """
 
 from outbox_sdk.core.deployment import Call
+from outbox_sdk.provisioning.inbox import create_inbox_table
 from outbox_sdk.provisioning.streams_outbox import (
     StreamsOutbox,
     create_dynamodb_streams_outbox,
@@ -15,6 +16,7 @@ __all__ = [
     "Call",
     "StreamsOutbox",
     "create_dynamodb_streams_outbox",
+    "create_inbox_table",
     "create_outbox_table",
     "destroy_dynamodb_streams_outbox",
 ]

@@ -16,7 +16,7 @@ from outbox_sdk.provisioning.execution import Execution
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
-__all__ = ["complete_table", "create_outbox_table", "find_table"]
+__all__ = ["complete_table", "create_outbox_table", "create_table", "enable_time_to_live", "find_table"]
 
 _RECOVERY_ATTEMPTS = 30
 
@@ -82,18 +82,24 @@ async def complete_table(
     creation = Call(
         "dynamodb", "create_table", create_table_request(design, table_name), "the table is missing"
     )
-    exists = await _exists(client, table_name)
-    if execution.dry_run and not exists:
+    if execution.dry_run and not await _exists(client, table_name):
         await execution.run(creation, time_to_live, recovery)
         return
-    if not exists:
+    await create_table(client, table_name, creation, execution)
+    await find_table(client, table_name, design)
+    await enable_time_to_live(client, table_name, design.expires_at, time_to_live, execution)
+    await _enable_recovery(client, table_name, recovery, execution)
+
+
+async def create_table(
+    client: "DynamoDBClient", table_name: str, creation: Call, execution: Execution
+) -> None:
+    """Create a table if it is not there, and wait until it is active."""
+    if not await _exists(client, table_name):
         await _create(client, creation, execution)
     await client.get_waiter("table_exists").wait(
         TableName=table_name, WaiterConfig={"Delay": 1, "MaxAttempts": 300}
     )
-    await find_table(client, table_name, design)
-    await _enable_time_to_live(client, table_name, design, time_to_live, execution)
-    await _enable_recovery(client, table_name, recovery, execution)
 
 
 async def _exists(client: "DynamoDBClient", table_name: str) -> bool:
@@ -111,9 +117,14 @@ async def _create(client: "DynamoDBClient", creation: Call, execution: Execution
         return  # somebody else was faster; the table is compared afterwards
 
 
-async def _enable_time_to_live(
-    client: "DynamoDBClient", table_name: str, design: TableDesign, call: Call, execution: Execution
+async def enable_time_to_live(
+    client: "DynamoDBClient", table_name: str, attribute: str, call: Call, execution: Execution
 ) -> None:
+    """Switch a table's time to live on, if it is not.
+
+    Raises:
+        ConfigurationError: it is on another attribute.
+    """
     # Asking again for what is set already is an error on AWS, and so it is when somebody else was faster.
     if await _find_time_to_live(client, table_name) is None:
         try:
@@ -122,8 +133,8 @@ async def _enable_time_to_live(
             if await _find_time_to_live(client, table_name) is None:
                 raise
     current = await _find_time_to_live(client, table_name)
-    if current not in (None, design.expires_at):
-        raise ConfigurationError(table_name, f"its time to live is on {current}, not on {design.expires_at}")
+    if current not in (None, attribute):
+        raise ConfigurationError(table_name, f"its time to live is on {current}, not on {attribute}")
 
 
 async def _find_time_to_live(client: "DynamoDBClient", table_name: str) -> str | None:

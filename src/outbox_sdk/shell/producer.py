@@ -1,10 +1,13 @@
 """The producer's side: a message as one entry of the caller's own transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from random import random
 from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar, overload
 from uuid import uuid4
 
+from outbox_sdk.core.actions import message_action
 from outbox_sdk.core.body import encode_body
 from outbox_sdk.core.catalog import Catalog
 from outbox_sdk.core.entry import TopicLimits, find_size_fault
@@ -15,10 +18,13 @@ from outbox_sdk.core.items import bucket_of, decode_item, encode_item, item_size
 from outbox_sdk.core.message import MAX_HOPS, OutboxMessage, Poison
 from outbox_sdk.core.message_type import MessageType, find_message_type
 from outbox_sdk.core.origin import add_headers
+from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.routing import Refusal, is_topic_name
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.text import find_text_fault, format_instant
+from outbox_sdk.shell.commit import TRANSACTION_RETRIES, TransactsItems
 from outbox_sdk.shell.handling import find_origin
+from outbox_sdk.shell.transaction import Transaction, open_outbox_transaction
 
 if TYPE_CHECKING:
     # The clients' own type, so that the entry goes into `TransactItems` without a cast.
@@ -202,14 +208,35 @@ class Outbox(Generic[_EventT_contra]):
         outgoing = add_headers(written, origin)
         item = encode_item(outgoing, self.design)
         self._check(outgoing, item)
-        return {
-            "Put": {
-                "TableName": self.table_name,
-                "Item": item,
-                "ConditionExpression": "attribute_not_exists(#key)",
-                "ExpressionAttributeNames": {"#key": self.design.partition_key},
-            }
-        }
+        # Any: the clients' own type is a closed dictionary, which the core does not know.
+        entry: Any = message_action(self.table_name, item, self.design)
+        return entry  # type: ignore[no-any-return]
+
+    def transaction(
+        self,
+        client: TransactsItems,
+        *,
+        retries: RetryPolicy = TRANSACTION_RETRIES,
+        jitter: Callable[[], float] = random,
+    ) -> "AbstractAsyncContextManager[Transaction[_EventT_contra]]":
+        """Open a block whose actions and messages are committed together where it ends.
+
+        ``client`` is a DynamoDB client of aiobotocore or aioboto3, which stays the caller's. An empty block
+        sends nothing, and so does one that raises. What is tried again, and what is not promised, says
+        :func:`~outbox_sdk.open_transaction`. One outbox serves any number of blocks at a time.
+
+        Raises:
+            TransactionError: one of its children, where the block ends: MessageAlreadyPublished,
+                AlreadyProcessed, ConditionFailed, TransactionConflict, TransactionRefused or
+                TransactionInDoubt.
+
+        >>> outbox = Outbox("outbox")
+        >>> async def place_order(client):
+        ...     async with outbox.transaction(client) as tx:
+        ...         tx.put(TableName="orders", Item={"PK": {"S": "7"}})
+        ...         tx.publish('{"id": 7}', aggregate_id="order-7", topic="order--created")
+        """
+        return open_outbox_transaction(self, client, retries=retries, jitter=jitter)
 
     def _find_type(self, message: object, of: type[Any] | None, topic: str | None) -> MessageType | None:
         """Give what is known of a message; one without a topic of its own must be in the catalog."""

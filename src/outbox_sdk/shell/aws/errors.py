@@ -5,6 +5,7 @@ import logging
 from traceback import extract_tb
 from typing import NamedTuple
 
+from aiohttp import ClientConnectionError, ClientPayloadError
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -20,7 +21,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
-__all__ = ["AwsError", "AwsFault", "is_aws_error", "translate_error"]
+__all__ = ["AwsError", "AwsFault", "is_aws_error", "is_call_error", "translate_error"]
 
 _log = logging.getLogger("outbox_sdk")
 
@@ -81,6 +82,11 @@ def translate_error(error: Exception) -> AwsFault:
 def is_aws_error(error: Exception) -> bool:
     """Tell what AWS, or botocore on the way to it, has raised from a mistake in code."""
     return isinstance(error, AwsError | BotoCoreError | ClientError)
+
+
+def is_call_error(error: Exception) -> bool:
+    """Tell what befell a call, in AWS or on the way to it, from a mistake in code."""
+    return is_aws_error(error) or isinstance(error, OSError | ClientConnectionError | ClientPayloadError)
 
 
 def _was_reset(cause: object) -> bool:
