@@ -12,6 +12,7 @@ from outbox_sdk.core.plan import Wrapping
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.relay import relay_batch
+from outbox_sdk.testing.client import InMemoryClient
 from outbox_sdk.testing.table import ROUTING, InMemoryTable
 from outbox_sdk.testing.topics import InMemoryTopics, PublishedMessage
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb.type_defs import TransactWriteItemTypeDef
 
 __all__ = ["InMemoryStack", "stream_event"]
+
+_TABLE_NAME = "outbox"
 
 
 class InMemoryStack:
@@ -43,12 +46,13 @@ class InMemoryStack:
     ) -> None:
         self.table: InMemoryTable = InMemoryTable(design)
         self.topics: InMemoryTopics = InMemoryTopics(topics)
+        self._client = InMemoryClient({_TABLE_NAME: self.table})
         self._relayed = 0
         self._context = RelayContext(
             publisher=self.topics,
             table=self.table,
             marker=self.table,
-            table_name=TableName("outbox"),
+            table_name=TableName(_TABLE_NAME),
             design=design,
             wrapping=Wrapping(
                 routing=ROUTING,
@@ -76,6 +80,27 @@ class InMemoryStack:
                 raise InvalidMessageError("message_id", "the same message was put before")
         for item in items:
             self.table.put(item)
+
+    def client(self) -> InMemoryClient:
+        """Give the double of a DynamoDB client, which commits transactions into this outbox.
+
+        >>> import asyncio
+        >>> from outbox_sdk import Outbox
+        >>> stack, outbox = InMemoryStack(), Outbox("outbox")
+        >>> client = stack.client()
+        >>> client.create_table("orders", "PK")
+        >>> async def place_order():
+        ...     async with outbox.transaction(client) as tx:
+        ...         tx.put(TableName="orders", Item={"PK": {"S": "7"}})
+        ...         tx.publish('{"id": 7}', aggregate_id="order-7", topic="order--created")
+        >>> asyncio.run(place_order())
+        >>> client.items("orders")
+        [{'PK': {'S': '7'}}]
+        >>> report = asyncio.run(stack.relay())
+        >>> [message.topic for message in stack.published]
+        ['order--created']
+        """
+        return self._client
 
     async def relay(self) -> BatchReport:
         """Relay the records that have come since the last time; give what became of each.

@@ -54,6 +54,10 @@ class InMemoryTable:
         self._write(key, dict(item))
         return key
 
+    def write(self, key: ItemKey, item: Mapping[str, Any] | None) -> None:
+        """Write or, for ``None``, delete an item, and the record of it into the stream."""
+        self._write(key, None if item is None else dict(item))
+
     async def mark(self, marks: Sequence[Mark]) -> tuple[MarkResult, ...]:
         """Mark items that still carry their marker."""
         return tuple(self._mark(mark) for mark in marks)

@@ -2,8 +2,9 @@
 
 import errno
 import logging
+from collections.abc import Mapping, Sequence
 from traceback import extract_tb
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import ClientConnectionError, ClientPayloadError
 from botocore.exceptions import (
@@ -21,7 +22,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
-__all__ = ["AwsError", "AwsFault", "is_aws_error", "is_call_error", "translate_error"]
+__all__ = ["AwsError", "AwsFault", "client_error", "is_aws_error", "is_call_error", "translate_error"]
 
 _log = logging.getLogger("outbox_sdk")
 
@@ -77,6 +78,19 @@ def translate_error(error: Exception) -> AwsFault:
             where = f"{frame.filename}:{frame.lineno}"
             _log.warning("unexpected_error", extra={"error": code, "where": where})
     return AwsFault(code, 0, "")
+
+
+def client_error(
+    code: str, text: str, *, operation: str, reasons: Sequence[Mapping[str, Any]] = ()
+) -> ClientError:
+    """Make what a client raises for a refusal, for the doubles; ``reasons`` are those of a cancellation."""
+    # Any: the documented type of a response has no place for what single errors carry.
+    response: Any = {
+        "Error": {"Code": code, "Message": text},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+        **({"CancellationReasons": list(reasons)} if reasons else {}),
+    }
+    return ClientError(response, operation)
 
 
 def is_aws_error(error: Exception) -> bool:
