@@ -1,6 +1,6 @@
 """Opens AWS clients that talk to a local server and can never reach AWS by accident."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
@@ -53,11 +53,13 @@ async def open_client(
 
 
 @asynccontextmanager
-async def open_services(endpoint_url: str) -> AsyncIterator[aws_service.AwsServices]:
+async def open_services(
+    endpoint_url: str, others: Sequence[str] = ()
+) -> AsyncIterator[aws_service.AwsServices]:
     """Open what the relay asks AWS by, at ``endpoint_url``. Its calls are the test's, and not judged."""
     access = AwsAccess(region="us-east-1", endpoint_url=endpoint_url, credentials=("local", "local"))
-    async with aws_service.open_services(access) as services:
-        recorded_calls.excuse(*services)
+    async with aws_service.open_services(access, others) as services:
+        recorded_calls.excuse(services.sns, services.dynamodb, *services.others.values())
         yield services
 
 

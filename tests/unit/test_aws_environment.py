@@ -13,7 +13,7 @@ from outbox_sdk.shell.aws.access import AwsAccess
 from outbox_sdk.shell.aws.environment import Surroundings, read_lambda_environment
 from outbox_sdk.shell.aws.session import find_surroundings
 
-SERVICES = ("sns", "dynamodb")
+SERVICES = ("sns", "dynamodb", "sqs", "events", "kinesis")
 LAMBDA = {
     "AWS_LAMBDA_FUNCTION_NAME": "relay",
     "AWS_ACCESS_KEY_ID": "key-id",
@@ -48,6 +48,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     "an endpoint for all": {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
     "an endpoint for one": {"AWS_ENDPOINT_URL_SNS": "http://127.0.0.1:2"},
     "both": {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:2"},
+    "an endpoint for another": {"AWS_ENDPOINT_URL_EVENTBRIDGE": "http://127.0.0.1:3"},
     "a CA bundle": {"AWS_CA_BUNDLE": "/etc/ours.pem"},
 }
 
@@ -58,7 +59,7 @@ async def test_the_short_way_comes_to_what_botocore_comes_to(
 ) -> None:
     access, environment = AwsAccess(region="eu-west-1"), {**LAMBDA, **settings}
 
-    short = await identify(read_lambda_environment(access, environment))
+    short = await identify(read_lambda_environment(access, environment, SERVICES))
 
     assert short == await identify(await surrounded(access, environment))
 
@@ -71,7 +72,7 @@ async def test_every_region_has_the_endpoints_that_botocore_gives_it_or_is_left_
     for partition in session.get_available_partitions():
         for region in await session.get_available_regions("dynamodb", partition_name=partition):
             access = AwsAccess(region=region)
-            found = read_lambda_environment(access, LAMBDA)
+            found = read_lambda_environment(access, LAMBDA, SERVICES)
             if found is None:
                 others.append((partition, region))
                 continue
@@ -89,8 +90,8 @@ async def test_every_region_has_the_endpoints_that_botocore_gives_it_or_is_left_
 def test_without_any_one_of_what_lambda_sets_botocore_is_asked(name: str) -> None:
     environment = {other: value for other, value in LAMBDA.items() if other != name}
 
-    assert read_lambda_environment(AwsAccess(region="eu-west-1"), LAMBDA) is not None
-    assert read_lambda_environment(AwsAccess(region="eu-west-1"), environment) is None
+    assert read_lambda_environment(AwsAccess(region="eu-west-1"), LAMBDA, SERVICES) is not None
+    assert read_lambda_environment(AwsAccess(region="eu-west-1"), environment, SERVICES) is None
 
 
 @pytest.mark.parametrize(
@@ -109,22 +110,22 @@ def test_without_any_one_of_what_lambda_sets_botocore_is_asked(name: str) -> Non
     ],
 )
 def test_what_may_change_the_answer_leaves_it_to_botocore(name: str) -> None:
-    assert read_lambda_environment(AwsAccess(region="eu-west-1"), {**LAMBDA, name: "true"}) is None
+    assert read_lambda_environment(AwsAccess(region="eu-west-1"), {**LAMBDA, name: "true"}, SERVICES) is None
 
 
 @pytest.mark.parametrize("name", ["config", "credentials"])
 def test_files_of_aws_in_the_home_folder_leave_it_to_botocore(tmp_path: Path, name: str) -> None:
     environment = {**LAMBDA, "HOME": str(tmp_path)}
-    assert read_lambda_environment(AwsAccess(region="eu-west-1"), environment) is not None
+    assert read_lambda_environment(AwsAccess(region="eu-west-1"), environment, SERVICES) is not None
 
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / name).touch()
 
-    assert read_lambda_environment(AwsAccess(region="eu-west-1"), environment) is None
+    assert read_lambda_environment(AwsAccess(region="eu-west-1"), environment, SERVICES) is None
 
 
 @pytest.mark.parametrize("change", [{"profile": "other"}, {"credentials": ("id", "secret")}])
 def test_what_the_caller_gives_leaves_it_to_botocore(change: dict[str, Any]) -> None:
     access = dataclasses.replace(AwsAccess(region="eu-west-1"), **change)
 
-    assert read_lambda_environment(access, LAMBDA) is None
+    assert read_lambda_environment(access, LAMBDA, SERVICES) is None

@@ -1,4 +1,4 @@
-"""What each error of SNS and DynamoDB means for a message: one table, by error code.
+"""What each error of DynamoDB and of a destination means for a message: one table, by error code.
 
 Sources: the service models in botocore, and responses recorded from AWS. The codes for what happens on the
 way (``Timeout``, ``ConnectionClosed``, …) are this package's own, given by its adapters.
@@ -36,6 +36,7 @@ class ErrorClass(Enum):
 _THROTTLED = (
     "KMSThrottling",
     "KMSThrottlingException",
+    "KmsThrottled",
     "BandwidthLimitExceeded",
     "EC2ThrottledException",
     "LimitExceededException",
@@ -57,7 +58,9 @@ _RETRY = (
     *_THROTTLED,
     # the service's own trouble
     "InternalError",
+    "InternalException",
     "InternalFailure",
+    "InternalFailureException",
     "InternalServerError",
     "RequestTimeout",
     "RequestTimeoutException",
@@ -84,7 +87,9 @@ _CONFIGURATION = (
     "ExpiredToken",
     "ExpiredTokenException",
     "IncompleteSignature",
+    "InvalidAccountIdException",
     "InvalidAction",
+    "InvalidAddress",
     "InvalidClientTokenId",
     "InvalidSecurity",
     "InvalidSignatureException",
@@ -97,30 +102,45 @@ _CONFIGURATION = (
     "KMSNotFound",
     "KMSNotFoundException",
     "KMSOptInRequired",
+    "KmsAccessDenied",
+    "KmsDisabled",
+    "KmsInvalidKeyUsage",
+    "KmsInvalidState",
+    "KmsNotFound",
+    "KmsOptInRequired",
     "MissingAction",
     "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",
     "NoCredentials",
     "NotAuthorized",
+    "NotAuthorizedForDetailTypeException",
+    "NotAuthorizedForSourceException",
     "NotFound",
     "NotFoundException",
     "OptInRequired",
+    "QueueDoesNotExist",
+    "RedactionFailure",
     "RequestExpired",
     "ResourceNotFound",
     "ResourceNotFoundException",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
+    "UnsupportedOperation",
 )
 _MESSAGE = (
     "BatchRequestTooLong",
     "EncodingFault",
+    "InvalidArgument",
+    "InvalidArgumentException",
     "InvalidBatchEntryId",
+    "InvalidMessageContents",
     "InvalidParameter",
     "InvalidParameterException",
     "InvalidParameterValue",
     "InvalidParameterValueException",
     "ItemCollectionSizeLimitExceeded",
     "ItemCollectionSizeLimitExceededException",
+    "MalformedDetail",
     "ParameterValueInvalid",
     "ValidationError",
     "ValidationException",
@@ -146,7 +166,7 @@ _CLASSES: Mapping[str, ErrorClass] = {
 }
 
 SIZE_CODES = frozenset({"BatchRequestTooLong", "BatchRequestTooLongException"})
-"""SNS found more bytes than this package counted: halve the request rather than single it out."""
+"""The service found more bytes than this package counted: halve the request rather than single it out."""
 
 
 def classify_entry_error(code: str, *, sender_fault: bool, text: str = "") -> ErrorClass:

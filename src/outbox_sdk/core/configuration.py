@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from outbox_sdk.core.destinations import is_route
 from outbox_sdk.core.entry import DEFAULT_TOPIC_MAX_BYTES, TopicLimits
 from outbox_sdk.core.envelope import ENVELOPE_KINDS, EnvelopeKind
 from outbox_sdk.core.errors import ConfigurationError
@@ -23,7 +24,6 @@ from outbox_sdk.core.identifiers import (
     is_claim_prefix,
 )
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
-from outbox_sdk.core.routing import is_topic_name
 from outbox_sdk.core.table import TableDesign, encode_design, parse_design
 
 __all__ = [
@@ -142,8 +142,11 @@ _byte_count = _number(1_024, 1_048_576, int)
 
 
 def _topic(text: str) -> str:
-    if not is_topic_name(text):
-        raise ValueError(f"{text!r} is not a topic name; write it without the prefix")
+    if not is_route(text):
+        raise ValueError(
+            f"{text!r} is not a topic name; write it without the prefix, and other destinations as sqs:NAME, "
+            "eventbridge:BUS or kinesis:STREAM"
+        )
     return text
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Attribute",
     "Envelope",
     "EnvelopeKind",
+    "embed_body",
     "encode_envelope",
 ]
 
@@ -169,7 +170,7 @@ def _header_fault(headers: Mapping[str, str]) -> str | None:
 
 
 def _cloudevent(message: OutboxMessage, source: str) -> dict[str, Any] | Refusal:
-    data = _data(message)
+    data = embed_body(message)
     if isinstance(data, Refusal):
         return data
     created_at = _instant(message)
@@ -218,7 +219,7 @@ def _referring_cloudevent(
 
 
 def _tomodachi(message: OutboxMessage, source: str) -> dict[str, Any] | Refusal:
-    data = _data(message)
+    data = embed_body(message)
     if isinstance(data, Refusal):
         return data
     created_at = _instant(message)
@@ -240,7 +241,7 @@ def _instant(message: OutboxMessage) -> Any:
     return None if message.created_at is None else parse_instant(message.created_at)
 
 
-def _data(message: OutboxMessage) -> msgspec.Raw | str | Refusal:
+def embed_body(message: OutboxMessage) -> msgspec.Raw | str | Refusal:
     """Give the body for embedding: JSON as the text it is, anything else as a string."""
     media_type = (message.content_type or "").partition(";")[0].strip().lower()
     declared = media_type == "application/json" or media_type.endswith("+json")

@@ -47,8 +47,10 @@ SequenceNumber = NewType("SequenceNumber", str)
 
 TableName = NewType("TableName", str)
 TopicArn = NewType("TopicArn", str)
+"""The ARN of a topic, or of another destination that a route has led to."""
+
 TopicName = NewType("TopicName", str)
-"""A logical name as the producer wrote it, before any prefix."""
+"""A route as the producer wrote it: a topic's name before any prefix, or a scheme and a name."""
 
 # DynamoDB's own JSON nests without a bound and mixes types by tag, so `Any` is what it is.
 AttributeValue = Mapping[str, Any]

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from outbox_sdk.core.body import is_message_class
+from outbox_sdk.core.destinations import is_route
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import TopicName
-from outbox_sdk.core.routing import is_topic_name
 
 __all__ = ["MessageType", "Upcaster", "find_message_type", "is_message_name", "message"]
 
@@ -102,7 +102,7 @@ def is_message_name(name: object) -> bool:
 def _check(record: MessageType) -> None:
     if not is_message_name(record.name):
         raise ConfigurationError("name", f"{record.name!r} is not 1 to 128 printable characters of ASCII")
-    if not is_topic_name(record.topic):
+    if not is_route(record.topic):
         raise ConfigurationError("topic", f"{record.topic!r} of {record.name} is not a topic name")
     version: object = record.version
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version < 10**38:

@@ -1,4 +1,7 @@
-"""Publishing decided: which entries share a request, and what an answer of SNS means for each of them."""
+"""Publishing decided: which entries share a request, and what an answer means for each of them.
+
+One mechanism for all destinations: their limits come with the entries, their codes are in one table.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,6 +15,7 @@ from outbox_sdk.core.classification import (
     classify_request_error,
     may_be_one_entrys_fault,
 )
+from outbox_sdk.core.destinations import SNS
 from outbox_sdk.core.entry import Entry, entry_request
 from outbox_sdk.core.identifiers import TopicArn
 
@@ -33,25 +37,28 @@ __all__ = [
     "settle_publish",
 ]
 
-MAX_ENTRIES = 10
+MAX_ENTRIES = SNS.max_entries
 """SNS takes this many entries in one ``PublishBatch``."""
 
 
 class PublishRequest(msgspec.Struct, frozen=True):
-    """One ``PublishBatch``: entries of one topic, within its limits, at most one of a lane."""
+    """One ``PublishBatch`` or its like: entries of one destination, within its limits, at most one of a lane.
+
+    ``topic`` is the destination's ARN.
+    """
 
     topic: TopicArn
     entries: tuple[Entry, ...]
 
 
 class Published(msgspec.Struct, frozen=True):
-    """SNS accepted the entry. ``sns_message_id`` is SNS's own id, not the message's."""
+    """The destination accepted the entry. ``sns_message_id`` is the service's own id, not the message's."""
 
     sns_message_id: str
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """SNS refuses the entry for its own sake, now and always."""
+    """The destination refuses the entry for its own sake, now and always."""
 
     code: str
 
@@ -68,7 +75,7 @@ EntryResult = Published | Refused | Failed
 
 
 class EntryFailed(msgspec.Struct, frozen=True):
-    """One element of the response's ``Failed`` list, or an entry in neither list."""
+    """An entry that the response says has failed, or says nothing of."""
 
     code: str
     sender_fault: bool = False
@@ -78,7 +85,7 @@ class EntryFailed(msgspec.Struct, frozen=True):
 class RequestFailed(msgspec.Struct, frozen=True):
     """The request failed as a whole; ``status`` is 0 where there was no response.
 
-    ``text`` is SNS's sentence. It is read for classifying and never logged: it may quote the message.
+    ``text`` is the service's sentence. It is read for classifying and never logged: it may quote the message.
     """
 
     code: str
@@ -104,7 +111,7 @@ class Settlement(msgspec.Struct, frozen=True):
 
 
 def pack_requests(entries: Iterable[Entry]) -> tuple[PublishRequest, ...]:
-    """Pack entries densely into requests: by topic, by count and by bytes, in the order given.
+    """Pack entries densely into requests: by destination, by count and by bytes, in the order given.
 
     A single entry always gets a request, whatever its size: what a topic takes is SNS's to say.
     """
@@ -114,7 +121,7 @@ def pack_requests(entries: Iterable[Entry]) -> tuple[PublishRequest, ...]:
     for entry in entries:
         topic, size = entry.topic, entry.size
         batch = pending.get(topic)
-        if batch is None or len(batch) == MAX_ENTRIES or sizes[topic] + size > entry.limit:
+        if batch is None or len(batch) == entry.max_entries or sizes[topic] + size > entry.limit:
             if batch is not None:
                 requests.append(PublishRequest(topic, tuple(batch)))
             batch = pending[topic] = []
@@ -192,7 +199,8 @@ def _settle_failure(request: PublishRequest, failure: RequestFailed) -> Settleme
         )
     # One bad entry fails the whole request on AWS: find it, and let its neighbours go.
     middle = len(entries) // 2
+    halve = failure.code in SIZE_CODES or len(entries) > MAX_ENTRIES
     parts: Sequence[Sequence[Entry]] = (
-        (entries[:middle], entries[middle:]) if failure.code in SIZE_CODES else [(e,) for e in entries]
+        (entries[:middle], entries[middle:]) if halve else [(e,) for e in entries]
     )
     return Settlement(isolated=tuple(PublishRequest(request.topic, tuple(part)) for part in parts))

@@ -5,12 +5,21 @@ from functools import lru_cache
 
 import msgspec
 
+from outbox_sdk.core.destinations import SNS, parse_route
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AccountId, Partition, Region, TopicArn, TopicName
 
-__all__ = ["Refusal", "Routing", "is_fifo", "is_topic_name", "parse_function_arn", "resolve_topic"]
+__all__ = [
+    "Refusal",
+    "Routing",
+    "is_fifo",
+    "is_topic_name",
+    "parse_function_arn",
+    "resolve_route",
+    "resolve_topic",
+]
 
-_TOPIC_NAME = re.compile(r"[A-Za-z0-9_-]{1,256}|[A-Za-z0-9_-]{1,251}\.fifo")
+_TOPIC_NAME = re.compile(SNS.names)
 _MAX_NAME = 256
 
 
@@ -24,10 +33,10 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 
 
 class Routing(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
-    """Where topics live, and which of them a producer may reach.
+    """Where topics and other destinations live, and which of them a producer may reach.
 
-    ``allowed`` holds names as producers write them, before the prefix; ``None`` allows every name under
-    the prefix.
+    ``allowed`` holds routes as producers write them, a topic's before the prefix; ``None`` allows every topic
+    under the prefix, and no other destination.
     """
 
     region: Region
@@ -35,6 +44,29 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     partition: Partition = Partition("aws")
     prefix: str = ""
     allowed: frozenset[TopicName] | None = None
+
+
+def resolve_route(route: str, routing: Routing) -> TopicArn | Refusal:
+    """Build the ARN of a destination that is no topic, or say why it is out of reach.
+
+    The prefix is the topics'. Only what is allowed by name is in reach.
+
+    >>> here = {"region": Region("eu-west-1"), "account_id": AccountId("123456789012")}
+    >>> routing = Routing(**here, allowed=frozenset({TopicName("sqs:billing")}))
+    >>> resolve_route("sqs:billing", routing)
+    'arn:aws:sqs:eu-west-1:123456789012:billing'
+    >>> resolve_route("kinesis:orders", routing)
+    Refusal(reason='destination-not-allowed')
+    """
+    parsed = parse_route(route)
+    if parsed is None:
+        return Refusal("destination-name")
+    if routing.allowed is None or route not in routing.allowed:
+        return Refusal("destination-not-allowed")
+    kind, name = parsed
+    return TopicArn(
+        f"arn:{routing.partition}:{kind.service}:{routing.region}:{routing.account_id}:{kind.resource}{name}"
+    )
 
 
 def resolve_topic(name: TopicName | str, routing: Routing) -> TopicArn | Refusal:

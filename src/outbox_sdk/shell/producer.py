@@ -10,8 +10,9 @@ from uuid import uuid4
 from outbox_sdk.core.actions import message_action
 from outbox_sdk.core.body import encode_body
 from outbox_sdk.core.catalog import Catalog
-from outbox_sdk.core.entry import TopicLimits, find_size_fault
-from outbox_sdk.core.envelope import EnvelopeKind, encode_envelope
+from outbox_sdk.core.destinations import is_route
+from outbox_sdk.core.entry import TopicLimits, find_publish_fault
+from outbox_sdk.core.envelope import EnvelopeKind
 from outbox_sdk.core.errors import ConfigurationError, InvalidMessageError
 from outbox_sdk.core.identifiers import AggregateId, CorrelationId, ItemKey, MessageId, TopicName
 from outbox_sdk.core.items import bucket_of, decode_item, encode_item, item_size
@@ -19,7 +20,6 @@ from outbox_sdk.core.message import MAX_HOPS, OutboxMessage, Poison
 from outbox_sdk.core.message_type import MessageType, find_message_type
 from outbox_sdk.core.origin import add_headers
 from outbox_sdk.core.retry import RetryPolicy
-from outbox_sdk.core.routing import Refusal, is_topic_name
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.text import find_text_fault, format_instant
 from outbox_sdk.shell.commit import TRANSACTION_RETRIES, TransactsItems
@@ -265,14 +265,11 @@ class Outbox(Generic[_EventT_contra]):
         decoded = decode_item(item, message.key, self.design)
         if isinstance(decoded, Poison):
             raise InvalidMessageError("message", f"message {message.message_id} is refused: {decoded.reason}")
-        envelope = encode_envelope(message, self._envelope, source=f"/outbox/{self.table_name}")
-        fault = (
-            envelope
-            if isinstance(envelope, Refusal)
-            else find_size_fault(envelope, self._limits.of(message.topic))
+        fault = find_publish_fault(
+            message, kind=self._envelope, limits=self._limits, source=f"/outbox/{self.table_name}"
         )
         if fault is not None:
-            field = "headers" if fault.reason.startswith("attribute") else "message"
+            field = "headers" if fault.reason.startswith(("attribute", "extension-name")) else "message"
             raise InvalidMessageError(field, f"message {message.message_id} is refused: {fault.reason}")
         self._check_keys(item)
         size = item_size(item)
@@ -295,7 +292,7 @@ class Outbox(Generic[_EventT_contra]):
 def _resolve_topic(known: MessageType | None, topic: str | None) -> TopicName:
     if topic is None and known is not None:
         return known.topic
-    if topic is None or not is_topic_name(topic):
+    if topic is None or not is_route(topic):
         raise InvalidMessageError("topic", f"{topic!r} is not a topic name")
     return TopicName(topic)
 

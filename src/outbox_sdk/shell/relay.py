@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from outbox_sdk.core.account import account_for
 from outbox_sdk.core.configuration import RelayConfiguration
+from outbox_sdk.core.destinations import services_of
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AccountId, ItemKey, Partition, SequenceNumber
 from outbox_sdk.core.lookup import Found, LookupResult, Unreadable
@@ -25,6 +26,7 @@ from outbox_sdk.shell.dispatch import Dispatch
 from outbox_sdk.shell.dynamodb import DynamoDbTable, call, create_marker
 from outbox_sdk.shell.lookups import lookup_all
 from outbox_sdk.shell.pace import Pace
+from outbox_sdk.shell.ports import Publisher
 from outbox_sdk.shell.sns import SnsPublisher
 
 if TYPE_CHECKING:
@@ -315,13 +317,24 @@ async def open_relay(
         prefix=configuration.aws_sns_topic_prefix,
         allowed=configuration.outbox_allowed_topics,
     )
-    async with open_services(access) as services:
+    others = [name for name in services_of(configuration.outbox_allowed_topics) if name != "sns"]
+    async with open_services(access, others) as services:
         context = create_context(configuration, services, routing, design=design)
         if tracer is not None:
             from outbox_sdk.shell.otel import TracedPublisher
 
             context = replace(context, publisher=TracedPublisher(context.publisher, tracer))
         yield Relay(context, services, access, configuration)
+
+
+def _create_publisher(services: AwsServices) -> Publisher:
+    publisher = SnsPublisher(services.sns)
+    if not services.others:
+        return publisher
+    # Here, so that a relay for topics alone does not load what it never needs.
+    from outbox_sdk.shell.destinations import create_publisher
+
+    return create_publisher(publisher, services.others)
 
 
 def create_context(
@@ -336,7 +349,7 @@ def create_context(
     table_name = configuration.dynamodb_outbox_table_name
     skip_marks = configuration.outbox_skip_mark_messages_as_dispatched
     return RelayContext(
-        publisher=SnsPublisher(services.sns),
+        publisher=_create_publisher(services),
         table=DynamoDbTable(services.dynamodb, table_name, design),
         marker=None
         if skip_marks

@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from outbox_sdk.core.destinations import services_of
 from outbox_sdk.core.entry import TopicLimits
 from outbox_sdk.core.envelope import EnvelopeKind
 from outbox_sdk.core.errors import InvalidMessageError
-from outbox_sdk.core.identifiers import TableName
+from outbox_sdk.core.identifiers import TableName, TopicName
 from outbox_sdk.core.outcome import BatchReport
 from outbox_sdk.core.plan import Wrapping
 from outbox_sdk.core.table import TableDesign
@@ -34,6 +37,14 @@ class InMemoryStack:
     >>> report = asyncio.run(stack.relay())
     >>> [(message.topic, message.body) for message in stack.published]
     [('order--created', '{"id": 7}')]
+
+    ``topics`` names the topics that exist, by default any. Other destinations exist where it names them by
+    their routes, and are then reached as from a relay that is allowed what it names.
+
+    >>> stack = InMemoryStack(topics=["sqs:billing"])
+    >>> stack.write(outbox.put('{"id": 8}', aggregate_id="order-8", topic="sqs:billing"))
+    >>> asyncio.run(stack.relay()).counts()
+    {'dispatched': 1}
     """
 
     def __init__(
@@ -45,7 +56,10 @@ class InMemoryStack:
         topic_max_bytes: int | None = None,
     ) -> None:
         self.table: InMemoryTable = InMemoryTable(design)
-        self.topics: InMemoryTopics = InMemoryTopics(topics)
+        named = None if topics is None else frozenset(map(TopicName, topics))
+        self.topics: InMemoryTopics = InMemoryTopics(named)
+        # A list of topics alone says what exists, and a topic that does not is met by publishing there.
+        allowed = named if services_of(named) != ("sns",) else None
         self._client = InMemoryClient({_TABLE_NAME: self.table})
         self._relayed = 0
         self._context = RelayContext(
@@ -55,7 +69,7 @@ class InMemoryStack:
             table_name=TableName(_TABLE_NAME),
             design=design,
             wrapping=Wrapping(
-                routing=ROUTING,
+                routing=msgspec.structs.replace(ROUTING, allowed=allowed),
                 kind=envelope,
                 limits=TopicLimits() if topic_max_bytes is None else TopicLimits(topic_max_bytes),
                 source="/outbox/outbox",

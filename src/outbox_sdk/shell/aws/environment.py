@@ -4,7 +4,7 @@ Botocore's session comes to the same, from the same variables, and takes 80 to 1
 it. So this is for the plain case alone, and gives way to botocore at the first sign of any other.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -53,7 +53,8 @@ class _LambdaCredentials(NamedTuple):
     token: str
 
 
-_SERVICES = ("sns", "dynamodb")
+# What a variable calls a service, where that is not what its endpoint does.
+_IN_VARIABLES = {"events": "EVENTBRIDGE"}
 
 # Each of these may change what botocore would find: from a profile, a file, a chain of roles, a setting.
 _OTHERWISE = (
@@ -80,7 +81,9 @@ _REQUIRED = (
 _CONTINENTS = ("af", "ap", "ca", "eu", "il", "me", "mx", "sa", "us")
 
 
-def read_lambda_environment(access: AwsAccess, environment: Mapping[str, str]) -> Surroundings | None:
+def read_lambda_environment(
+    access: AwsAccess, environment: Mapping[str, str], services: Sequence[str]
+) -> Surroundings | None:
     """Give what the environment says; ``None`` where somebody else has to be asked."""
     if access.credentials is not None or access.profile is not None:
         return None
@@ -89,10 +92,10 @@ def read_lambda_environment(access: AwsAccess, environment: Mapping[str, str]) -
         return None
     endpoint_urls = [
         access.endpoint_url
-        or environment.get(f"AWS_ENDPOINT_URL_{name.upper()}")
+        or environment.get(f"AWS_ENDPOINT_URL_{_IN_VARIABLES.get(name, name.upper())}")
         or environment.get("AWS_ENDPOINT_URL")
         or (f"https://{name}.{access.region}.amazonaws.com" if _is_plain(access.region) else None)
-        for name in _SERVICES
+        for name in services
     ]
     if None in endpoint_urls:
         return None

@@ -1,9 +1,10 @@
 """Requests to AWS: signed by botocore, and sent over one pool of aiobotocore's."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
+from io import BytesIO
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -23,6 +24,7 @@ from outbox_sdk.shell.aws.environment import GetCredentials, Surroundings, read_
 
 __all__ = ["AwsService", "AwsServices", "open_services"]
 
+_PLAIN_BYTES = 1_048_576
 _USER_AGENT = {"User-Agent": f"{USER_AGENT} aiobotocore/{aiobotocore_version}"}
 
 
@@ -39,7 +41,8 @@ class AwsService:
     ) -> None:
         self.name: str = name
         self.region: str = region
-        self._url = endpoint_url.rstrip("/") + "/"
+        self.endpoint_url: str = endpoint_url.rstrip("/")
+        self._url = self.endpoint_url + "/"
         self._host = urlsplit(self._url).netloc
         self._credentials = credentials
         self._pool = pool
@@ -58,6 +61,8 @@ class AwsService:
         request: Any = _Request(self._url, {**headers, **told}, body)
         _Signer(credentials, self.name, self.region).add_auth(request)
         request.headers.update(_USER_AGENT, **_trace_header())
+        if len(body) > _PLAIN_BYTES:
+            request.body = BytesIO(body)  # which aiohttp would rather have, and warns of anything else
         response = await self._pool.send(request)
         return response.status_code, await response.content
 
@@ -99,22 +104,27 @@ class _Signer(SigV4Auth):
 
 
 class AwsServices(NamedTuple):
-    """The services a relay uses, open on the running event loop."""
+    """The services a relay uses, open on the running event loop. ``others`` are by AWS's name of each."""
 
     sns: AwsService
     dynamodb: AwsService
+    others: Mapping[str, AwsService] = {}
 
 
 @asynccontextmanager
-async def open_services(access: AwsAccess) -> AsyncIterator[AwsServices]:
-    """Open the relay's services on the running event loop, for as long as the context lasts."""
-    surroundings = read_lambda_environment(access, os.environ) or await _ask_botocore(access)
+async def open_services(access: AwsAccess, others: Sequence[str] = ()) -> AsyncIterator[AwsServices]:
+    """Open the relay's services on the running event loop, for as long as the context lasts.
+
+    ``others`` are the services, by AWS's names, of the destinations that are no topics.
+    """
+    names = ("sns", "dynamodb", *others)
+    surroundings = read_lambda_environment(access, os.environ, names) or await _ask_botocore(access, names)
     async with AsyncExitStack() as stack:
         pools: dict[frozenset[tuple[str, str]], Any] = {}
         services = []
-        for name, endpoint_url in zip(AwsServices._fields, surroundings.endpoint_urls, strict=True):
+        for name, endpoint_url in zip(names, surroundings.endpoint_urls, strict=True):
             proxies = get_environ_proxies(endpoint_url) if access.credentials is None else {}
-            # One pool for both, and one SSL context: its certificates take longer to load than a batch.
+            # One pool for all, and one SSL context: its certificates take longer to load than a batch.
             route = frozenset(proxies.items())
             if route not in pools:
                 pool = _create_pool(access, proxies, surroundings.ca_bundle)
@@ -128,13 +138,14 @@ async def open_services(access: AwsAccess) -> AsyncIterator[AwsServices]:
                     pool=pools[route],
                 )
             )
-        yield AwsServices(*services)
+        sns, dynamodb, *rest = services
+        yield AwsServices(sns, dynamodb, dict(zip(others, rest, strict=True)))
 
 
-async def _ask_botocore(access: AwsAccess) -> Surroundings:
+async def _ask_botocore(access: AwsAccess, names: Sequence[str]) -> Surroundings:
     from outbox_sdk.shell.aws.session import find_surroundings
 
-    return await find_surroundings(access, AwsServices._fields)
+    return await find_surroundings(access, names)
 
 
 def _create_pool(access: AwsAccess, proxies: dict[str, str], ca_bundle: str | None) -> Any:
