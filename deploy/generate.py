@@ -1,8 +1,9 @@
 """What Terraform takes from the SDK, as one document; `python -m deploy.generate` writes it.
 
-``@name@`` stands for what only a deployment knows. ``@topic@``, ``@key@`` and ``@claim_bucket@`` may stand
-for several or for none: an entry of a list that holds one is repeated for each, and a statement of which no
-resource is left is dropped.
+``@name@`` stands for what only a deployment knows. ``@topic@``, ``@queue@``, ``@bus@``, ``@stream@``,
+``@key@`` and ``@claim_bucket@`` may stand for several or for none: an entry of a list that holds one is
+repeated for each, and a statement of which no resource is left is dropped. ``destinations`` tells what routes
+begin with that lead to each kind.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from typing import Any
 
 from deploy.monitoring import alarms, dashboard, log_metrics
 from outbox_sdk.core.configuration import VARIABLES, RelayConfiguration
+from outbox_sdk.core.destinations import EVENTBRIDGE, KINESIS, SNS, SQS
 from outbox_sdk.core.event_source import EventSource, mapping_settings
 from outbox_sdk.core.function import ARCHITECTURES, DEFAULT_RUNTIME, HANDLERS, RUNTIMES
 from outbox_sdk.core.identifiers import AccountId, Partition, Region, TableName, TopicName
@@ -45,6 +47,8 @@ DATA_FILE = Path(__file__).parent / "terraform" / "outbox.json"
 SHIPPED_DESIGNS = {"ordered": TableDesign.ordered, "message_keyed": TableDesign.message_keyed}
 FUNCTION_ROLES: tuple[Role, ...] = ("relay", "sweeper")
 
+_DESTINATIONS = {"@topic@": SNS, "@queue@": SQS, "@bus@": EVENTBRIDGE, "@stream@": KINESIS}
+
 SCHEDULER = "scheduler.amazonaws.com"
 """Who invokes the sweeper."""
 
@@ -59,6 +63,10 @@ def deployment_data(designs: Mapping[str, TableDesign]) -> dict[str, Any]:
         "alarms": alarms(),
         "bucket_policy": bucket_policy("@bucket@"),
         "dashboard": dashboard(),
+        "destinations": {
+            placeholder: {"scheme": f"{kind.scheme}:" if kind.scheme else "", "service": kind.service}
+            for placeholder, kind in _DESTINATIONS.items()
+        },
         "designs": {name: _design_data(design) for name, design in designs.items()},
         "function": {
             "architectures": list(ARCHITECTURES),
@@ -110,10 +118,16 @@ def _index(index: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _policy(role: Role, design: TableDesign, strategy: MarkStrategy) -> dict[str, Any]:
+    # Names that the services would take, for a route is told by its name.
+    names = {placeholder: f"PLACE-OF-{number}" for number, placeholder in enumerate(_DESTINATIONS)}
+    routes = [
+        f"{kind.scheme}:{names[placeholder]}" if kind.scheme else names[placeholder]
+        for placeholder, kind in _DESTINATIONS.items()
+    ]
     configuration = RelayConfiguration(
         dynamodb_outbox_table_name=TableName("@table@"),
         aws_sns_topic_prefix="@prefix@",
-        outbox_allowed_topics=frozenset({TopicName("@topic@")}),
+        outbox_allowed_topics=frozenset(map(TopicName, routes)),
         outbox_mark_strategy=strategy,
         outbox_table_design=design,
         outbox_claim_bucket="@claim_bucket@",
@@ -128,6 +142,8 @@ def _policy(role: Role, design: TableDesign, strategy: MarkStrategy) -> dict[str
     document = policy_document(role, configuration, _PLACE, grants)
     # Services have another domain in China, which the document decides by the name of the partition.
     text = json.dumps(document).replace("@region@.amazonaws.com", "@region@.@dns_suffix@")
+    for placeholder, name in names.items():
+        text = text.replace(name, placeholder)
     result: dict[str, Any] = json.loads(text)
     return result
 

@@ -28,6 +28,8 @@ KEYS = [PLACE.arn("kms", f"key/{name}") for name in ("table", "bucket")]
 
 UNBOUNDED: tuple[list[str] | None, list[str], str | None] = (None, [], None)
 BOUNDED = (["orders.fifo", "orders"], KEYS, "orders-claims")
+ROUTED = (["orders", "sqs:billing", "sqs:billing.fifo", "eventbridge:default", "kinesis:orders"], KEYS, None)
+ROUTED_ELSEWHERE = (["sqs:billing", "kinesis:orders"], KEYS, "orders-claims")
 """Topics that are allowed, keys, and a bucket of claims."""
 
 OUTPUTS = """
@@ -79,6 +81,9 @@ def apply(folder: Path, place: Place, **variables: object) -> subprocess.Complet
     [
         *itertools.product([PLACE], SHIPPED_DESIGNS, MARK_STRATEGIES, [UNBOUNDED, BOUNDED]),
         (CHINA, "ordered", "batch", BOUNDED),
+        (PLACE, "ordered", "batch", ROUTED),
+        (CHINA, "ordered", "delete", ROUTED),
+        (PLACE, "message_keyed", "single", ROUTED_ELSEWHERE),
     ],
 )
 def test_policies_and_environment_are_the_sdks(

@@ -54,14 +54,28 @@ locals {
   keys = distinct(compact(concat(
     [var.table_kms_key_arn, var.topics_kms_key_arn, var.failures_kms_key_arn], var.other_kms_key_arns
   )))
-  topics = length(local.allowed_topics) > 0 ? local.allowed_topics : ["*"]
   # One or none.
   claim_buckets = compact([var.claim_bucket])
+  # By placeholder, the names that the allowed routes have behind their scheme; a topic's has none, and no colon.
+  destinations = {
+    for placeholder, kind in local.sdk.destinations : placeholder => (
+      kind.scheme == "" && length(local.allowed_topics) == 0 ? ["*"] : [
+        for route in local.allowed_topics : trimprefix(route, kind.scheme)
+        if kind.scheme == "" ? length(regexall(":", route)) == 0 : substr(route, 0, length(kind.scheme)) == kind.scheme
+      ]
+    )
+  }
+  several = merge(local.destinations, { "@key@" = local.keys, "@claim_bucket@" = local.claim_buckets })
+  # Behind another service in the list of those that may use the keys.
+  unused = join("|", [
+    for placeholder, kind in local.sdk.destinations : kind.service if length(local.destinations[placeholder]) == 0
+  ])
 
   # Text for text: what may stand for several is left for the next step.
   policy_texts = {
     for role, by_strategy in local.design.policies : role => replace(replace(replace(replace(replace(replace(replace(replace(replace(
       jsonencode(by_strategy[var.mark_strategy]),
+      "/,\"(${local.unused})\\.@region@\\.@dns_suffix@\"/", ""),
       "@account@", local.account),
       "@bucket@", local.failures_bucket),
       "@claim_prefix@", var.claim_prefix),
@@ -75,13 +89,9 @@ locals {
   # For one resource that is written with a placeholder, those that it stands for.
   resources = {
     for resource in distinct(flatten([for text in values(local.policy_texts) : jsondecode(text).Statement[*].Resource])) :
-    resource => flatten([
-      for topic in length(regexall("@topic@", resource)) > 0 ? local.topics : ["-"] : [
-        for key in length(regexall("@key@", resource)) > 0 ? local.keys : ["-"] : [
-          for bucket in length(regexall("@claim_bucket@", resource)) > 0 ? local.claim_buckets : ["-"] :
-          replace(replace(replace(resource, "@topic@", topic), "@key@", key), "@claim_bucket@", bucket)
-        ]
-      ]
+    resource => length([for placeholder in keys(local.several) : placeholder if length(regexall(placeholder, resource)) > 0]) == 0 ? [resource] : flatten([
+      for placeholder, values in local.several : [for value in values : replace(resource, placeholder, value)]
+      if length(regexall(placeholder, resource)) > 0
     ])
   }
   policies = {

@@ -81,7 +81,7 @@ variable "topic_prefix" {
 }
 
 variable "allowed_topics" {
-  description = "The topics that the relay may publish to, without the prefix; by default all under the prefix."
+  description = "The topics that the relay may publish to, without the prefix, and its other destinations by their routes (sqs:NAME, eventbridge:BUS, kinesis:STREAM); by default all topics under the prefix."
   type        = set(string)
   default     = null
 

@@ -36,6 +36,13 @@ DEPLOYMENTS = [
             (False, (), (), None),
             (True, ("orders", "orders.fifo"), KEYS, ("orders-claims", "a/b/", 30)),
             (False, ("orders",), KEYS[:1], ("orders-claims", "claims/", 14)),
+            (
+                False,
+                ("eventbridge:default", "kinesis:orders", "orders", "sqs:a", "sqs:a.fifo"),
+                KEYS[:1],
+                None,
+            ),
+            (False, ("kinesis:orders", "sqs:billing"), KEYS[:1], ("orders-claims", "claims/", 14)),
         ],
     )
 ]
@@ -89,6 +96,13 @@ def change_handler(template: dict[str, Any]) -> None:
 def allow_more(template: dict[str, Any]) -> None:
     policy = template["Resources"]["SweeperRole"]["Properties"]["Policies"][0]["PolicyDocument"]
     policy["Statement"][0]["Action"].append("dynamodb:Scan")
+
+
+def allow_every_queue(template: dict[str, Any]) -> None:
+    statements = template["Resources"]["RelayRole"]["Properties"]["Policies"][0]["PolicyDocument"][
+        "Statement"
+    ]
+    statements.append({"Sid": "Q", "Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": ["*"]})
 
 
 def raise_threshold(template: dict[str, Any]) -> None:
@@ -174,6 +188,7 @@ CHANGES: dict[Change, str] = {
     change_handler: "handlers",
     allow_more: "sweeper's policy",
     widen_the_claims: "sweeper's policy",
+    allow_every_queue: "relay's policy",
     raise_threshold: "alarm Parked",
     misread_log: "Parked",
     change_runtime: "runtime",
@@ -241,6 +256,10 @@ def test_what_is_fed_from_another_parameter_is_found(change: Change, where: str)
         ({"TopicPrefix": "p-"}, []),
         ({"AllowAnyTopic": "true"}, []),
         ({"AllowedTopics": "orders", "AllowedTopicArns": "an-arn"}, []),
+        ({"AllowedTopics": "sqs:orders", "AllowedQueueArns": "an-arn"}, []),
+        ({"AllowedTopics": "kinesis:orders", "AllowedStreamArns": "an-arn"}, []),
+        ({"AllowedTopics": "eventbridge:orders", "AllowedBusArns": "an-arn"}, []),
+        ({"TopicPrefix": "p-", "AllowedBusArns": "an-arn"}, ["AllowedTopicsHaveArns"]),
         ({"AllowedTopics": "orders"}, ["AllowedTopicsHaveArns"]),
         ({"TopicPrefix": "p-", "AllowedTopicArns": "an-arn"}, ["AllowedTopicsHaveArns"]),
         ({"TopicPrefix": "p-", "ExistingTableName": "legacy"}, ["ExistingTableHasStream"]),

@@ -17,7 +17,7 @@ SERVICES = carried_operations()
 
 
 def full_model(service: str) -> dict[str, Any]:
-    (path,) = (DATA / service).glob("*/service-2.json.gz")
+    path = max((DATA / service).glob("*/service-2.json.gz"))  # of the newest version, as botocore picks it
     document: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
     return document
 

@@ -71,6 +71,23 @@ def _publish(_: str, parameters: Parameters, caller: Caller) -> Iterator[AccessR
     yield AccessRequest("sns:Publish", parameters["TopicArn"])
 
 
+def _send_messages(_: str, parameters: Parameters, caller: Caller) -> Iterator[AccessRequest]:
+    # As for topics, the right to send one is that to send several. SQS reads the queue out of its URL.
+    account, name = parameters["QueueUrl"].split("/")[-2:]
+    yield AccessRequest("sqs:SendMessage", f"arn:{caller.partition}:sqs:{caller.region}:{account}:{name}")
+
+
+def _put_events(_: str, parameters: Parameters, caller: Caller) -> Iterator[AccessRequest]:
+    for bus in {entry.get("EventBusName", "default") for entry in parameters["Entries"]}:
+        named = bus if bus.startswith("arn:") else f"event-bus/{bus}"
+        yield AccessRequest("events:PutEvents", caller.arn("events", named))
+
+
+def _put_records(_: str, parameters: Parameters, caller: Caller) -> Iterator[AccessRequest]:
+    stream = parameters.get("StreamARN") or f"stream/{parameters['StreamName']}"
+    yield AccessRequest("kinesis:PutRecords", caller.arn("kinesis", stream))
+
+
 def _create_topic(_: str, parameters: Parameters, caller: Caller) -> Iterator[AccessRequest]:
     yield AccessRequest("sns:CreateTopic", caller.arn("sns", parameters["Name"]))
 
@@ -214,6 +231,9 @@ _CALLS: dict[tuple[str, str], Reader] = {
     ("sns", "CreateTopic"): _create_topic,
     ("sns", "Publish"): _publish,
     ("sns", "PublishBatch"): _publish,
+    ("sqs", "SendMessageBatch"): _send_messages,
+    ("events", "PutEvents"): _put_events,
+    ("kinesis", "PutRecords"): _put_records,
     ("sts", "GetCallerIdentity"): _nothing,
     **{("dynamodb", name): _on_table for name in _ONE_TABLE},
     ("dynamodb", "BatchGetItem"): _on_tables,

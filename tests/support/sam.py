@@ -16,6 +16,7 @@ from deploy.monitoring import alarms, dashboard, log_metrics
 from outbox_sdk.core import deployment as defaults
 from outbox_sdk.core.configuration import VARIABLES, RelayConfiguration, parse_environment
 from outbox_sdk.core.deployment import SWEEPER_TIMEOUT_SECONDS
+from outbox_sdk.core.destinations import SNS, parse_route
 from outbox_sdk.core.event_source import EventSource, mapping_settings
 from outbox_sdk.core.function import ARCHITECTURES, DEFAULT_RUNTIME, HANDLERS, RUNTIMES
 from outbox_sdk.core.identifiers import AccountId, Region, TableName, TopicName
@@ -65,6 +66,12 @@ _OTHERWISE_NAMED = {
     "AWS_SNS_TOPIC_PREFIX": "TopicPrefix",
     "DYNAMODB_OUTBOX_TABLE_NAME": "TableName",
     "OUTBOX_TABLE_DESIGN": "Design",
+}
+_ARN_LISTS = {
+    "sns": "AllowedTopicArns",
+    "sqs": "AllowedQueueArns",
+    "events": "AllowedBusArns",
+    "kinesis": "AllowedStreamArns",
 }
 _LEADS = {
     "RelayFunction": {
@@ -124,10 +131,14 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             "ExistingTableStreamArn": "a-stream",
             "ExistingFailuresBucket": "kept",
         }
-        allowed = {
-            "AllowedTopics": ",".join(self.allowed_topics),
-            "AllowedTopicArns": ",".join(_PLACE.arn("sns", f"p-{name}") for name in self.allowed_topics),
-        }
+        allowed = {"AllowedTopics": ",".join(self.allowed_topics)}
+        for service, name in _ARN_LISTS.items():
+            routes = [parsed for text in self.allowed_topics if (parsed := parse_route(text))]
+            allowed[name] = ",".join(
+                _PLACE.arn(service, f"{'p-' if kind is SNS else kind.resource}{name}")
+                for kind, name in routes
+                if kind.service == service
+            )
         names = ("ClaimBucket", "ClaimPrefix", "ClaimMinimumAgeDays")
         claims = dict(zip(names, map(str, self.claims or ()), strict=False))
         return {

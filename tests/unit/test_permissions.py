@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from outbox_sdk.core.backlog import Touch, list_bucket_request, touch_request
 from outbox_sdk.core.claim import ClaimPlace
 from outbox_sdk.core.configuration import RelayConfiguration
+from outbox_sdk.core.destinations import parse_route
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AccountId, Partition, Region, TableName, TopicName
 from outbox_sdk.core.mark import (
@@ -32,7 +33,7 @@ from outbox_sdk.core.permissions import (
     trust_policy,
 )
 from outbox_sdk.core.place import Place
-from outbox_sdk.core.routing import Routing, resolve_topic
+from outbox_sdk.core.routing import Routing, resolve_route, resolve_topic
 from outbox_sdk.core.table import TableDesign
 from tests.property import strategies as our
 from tests.support.iam import AccessRequest, is_allowed, list_grants
@@ -50,6 +51,7 @@ REPRESENTATIVE = RelayConfiguration(
     dynamodb_outbox_table_name=TableName("outbox"), aws_sns_topic_prefix="dev-", outbox_dispatched_ttl_days=7
 )
 
+ROUTES = ("sqs:billing", "sqs:billing.fifo", "eventbridge:orders", "kinesis:orders")
 ELSEWHERE = (("region", "eu-central-1"), ("account_id", "999999999999"), ("partition", "aws-us-gov"))
 
 
@@ -109,7 +111,8 @@ places = st.builds(
 @st.composite
 def cases(draw: st.DrawFn, *, roles: tuple[Role, ...] = ROLES, confine: bool | None = None) -> Case:
     """Draw any deployment that is not refused."""
-    allowed = draw(st.none() | st.frozensets(our.topic_names(), min_size=1, max_size=4))
+    routes = our.topic_names() | st.sampled_from(ROUTES).map(TopicName)
+    allowed = draw(st.none() | st.frozensets(routes, min_size=1, max_size=4))
     prefix = draw(st.text(NAME, max_size=8))
     configuration = RelayConfiguration(
         dynamodb_outbox_table_name=draw(table_names),
@@ -169,19 +172,56 @@ def test_a_role_publishes_where_its_relay_would_and_nowhere_else(case: Case, dat
         allowed=allowed,
     )
     names = our.topic_names()
-    name = data.draw(names if allowed is None else names | st.sampled_from(sorted(allowed)))
+    topics = sorted((allowed or frozenset()) - set(ROUTES))
+    name = data.draw(names | st.sampled_from(topics) if topics else names)
     arn = resolve_topic(name, routing)
 
     assert case.allows("sns:Publish", str(arn)) == (case.publishes and isinstance(arn, str))
     for topic in (name, prefix + name, f"{prefix}{name}-2"):
         reachable = (
-            topic.startswith(prefix) if allowed is None else topic in {prefix + each for each in allowed}
+            topic.startswith(prefix) if allowed is None else topic in {prefix + each for each in topics}
         )
         if not (case.role == "relay" and case.grants.on_failure == place.arn("sns", topic)):
             assert case.allows("sns:Publish", place.arn("sns", topic)) == (case.publishes and reachable)
         for field, value in ELSEWHERE:
             foreign = msgspec.structs.replace(place, **{field: value})
             assert not case.allows("sns:Publish", foreign.arn("sns", topic))
+
+
+@given(cases(), st.sampled_from(ROUTES))
+def test_a_role_reaches_other_destinations_only_where_they_are_named(case: Case, route: str) -> None:
+    place, allowed = case.place, case.configuration.outbox_allowed_topics
+    routing = Routing(
+        region=place.region, account_id=place.account_id, partition=place.partition, allowed=allowed
+    )
+    parsed = parse_route(route)
+    assert parsed is not None
+    kind, name = parsed
+    arn = place.arn(kind.service, f"{kind.resource}{name}")
+    named = allowed is not None and route in allowed
+
+    assert (resolve_route(route, routing) == arn) == named
+    assert case.allows(kind.action, arn) == (case.publishes and named)
+    for other in (f"{arn}-2", arn[:-1], place.arn(kind.service, f"{kind.resource}*")):
+        assert not case.allows(kind.action, other)
+    for field, value in ELSEWHERE:
+        foreign = msgspec.structs.replace(place, **{field: value})
+        assert not case.allows(kind.action, foreign.arn(kind.service, f"{kind.resource}{name}"))
+
+
+def test_keys_are_used_by_way_of_the_services_that_are_published_to() -> None:
+    allowed = frozenset({TopicName("sqs:billing"), TopicName("kinesis:orders")})
+    configuration = msgspec.structs.replace(REPRESENTATIVE, outbox_allowed_topics=allowed)
+
+    document = policy_document("relay", configuration, PLACE, Grants(function_name="r", kms_keys=KEYS[:1]))
+
+    by_sid = {statement["Sid"]: statement for statement in document["Statement"]}
+    assert by_sid["UseKeys"]["Condition"]["StringEquals"]["kms:ViaService"] == [
+        f"{service}.eu-west-1.amazonaws.com" for service in ("dynamodb", "kinesis", "sqs")
+    ]
+    assert "Publish" not in by_sid
+    assert by_sid["SendToQueues"]["Resource"] == ["arn:aws:sqs:eu-west-1:123456789012:billing"]
+    assert by_sid["PutRecords"]["Resource"] == ["arn:aws:kinesis:eu-west-1:123456789012:stream/orders"]
 
 
 FOREIGN = ("CreateTable", "DeleteTable", "UpdateTable", "Scan", "GetItem", "PutItem", "DeleteItem")

@@ -59,7 +59,9 @@ def deploy(
     topic_prefix: PrefixOption = None,
     allowed_topics: Annotated[
         str | None,
-        typer.Option("--allowed-topics", help="Names with commas between; else OUTBOX_ALLOWED_TOPICS."),
+        typer.Option(
+            "--allowed-topics", help="Topics and other routes, with commas; else OUTBOX_ALLOWED_TOPICS."
+        ),
     ] = None,
     allow_any_topic: Annotated[
         bool, typer.Option("--allow-any-topic", help="Neither prefix nor list: every topic of the account.")

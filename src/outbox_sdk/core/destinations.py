@@ -160,14 +160,15 @@ def is_ordered_route(route: str) -> bool:
 def services_of(routes: Iterable[str] | None) -> tuple[Service, ...]:
     """List the services that a relay publishes to which is allowed these routes.
 
-    Without a list it is SNS alone: other destinations have to be named.
+    Without a list it is SNS alone: other destinations have to be named. What is no route to any of them is
+    taken for a topic.
 
     >>> services_of(["order--created", "kinesis:orders"]), services_of(None)
     (('sns', 'kinesis'), ('sns',))
     """
     if routes is None:
         return ("sns",)
-    named = {parsed[0].service for route in routes if (parsed := parse_route(route)) is not None}
+    named = {(parse_route(route) or (SNS, route))[0].service for route in routes}
     return tuple(service for service in _BY_SERVICE if service in named)
 
 

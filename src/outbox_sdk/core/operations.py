@@ -4,10 +4,12 @@ A role is who calls: the ``relay`` in Lambda, the ``follower`` (the same relay i
 reads the stream by itself), and the ``sweeper``, which touches what stayed behind.
 """
 
+from collections.abc import Collection
 from typing import Literal
 
 import msgspec
 
+from outbox_sdk.core.destinations import Service
 from outbox_sdk.core.mark import MarkStrategy
 
 __all__ = [
@@ -21,7 +23,11 @@ __all__ = [
     "MARK_OPERATIONS",
     "MARK_STATEMENTS",
     "PUBLISH",
+    "PUBLISHES",
+    "PUT_EVENTS",
+    "PUT_RECORDS",
     "ROLES",
+    "SEND_MESSAGES",
     "STREAM_READS",
     "Operation",
     "Role",
@@ -32,7 +38,19 @@ __all__ = [
 Role = Literal["relay", "follower", "sweeper"]
 ROLES: tuple[Role, ...] = ("relay", "follower", "sweeper")
 
-Scope = Literal["table", "index", "stream", "topics", "account", "claim-bucket", "claim-notes", "claims"]
+Scope = Literal[
+    "table",
+    "index",
+    "stream",
+    "topics",
+    "queues",
+    "buses",
+    "data streams",
+    "account",
+    "claim-bucket",
+    "claim-notes",
+    "claims",
+]
 """What an operation is made on; ``account`` is nothing that a policy could name."""
 
 
@@ -50,6 +68,17 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 PUBLISH = Operation("sns", "PublishBatch", "sns:Publish", "topics")
+SEND_MESSAGES = Operation("sqs", "SendMessageBatch", "sqs:SendMessage", "queues")
+PUT_EVENTS = Operation("events", "PutEvents", "events:PutEvents", "buses")
+PUT_RECORDS = Operation("kinesis", "PutRecords", "kinesis:PutRecords", "data streams")
+PUBLISHES: dict[Service, Operation] = {
+    "sns": PUBLISH,
+    "sqs": SEND_MESSAGES,
+    "events": PUT_EVENTS,
+    "kinesis": PUT_RECORDS,
+}
+"""How messages are published, by service."""
+
 LOOKUP = Operation("dynamodb", "BatchGetItem", "dynamodb:BatchGetItem", "table")
 ITEM_UPDATE = Operation("dynamodb", "UpdateItem", "dynamodb:UpdateItem", "table")
 """A single mark, a park, a touch."""
@@ -78,6 +107,9 @@ MARK_OPERATIONS: dict[MarkStrategy, Operation] = {
 }
 
 
+_TOPICS: tuple[Service, ...] = ("sns",)
+
+
 def list_operations(
     role: Role,
     *,
@@ -85,16 +117,19 @@ def list_operations(
     marks: bool = True,
     sweeps_publish: bool = False,
     sweeps_claims: bool = False,
+    services: Collection[Service] = _TOPICS,
 ) -> tuple[Operation, ...]:
     """List the operations that a role makes, each once.
 
     ``marks`` is ``False`` where marking is skipped; parking is not. ``sweeps_publish`` lets the sweeper
-    publish the backlog by itself, ``sweeps_claims`` lets it delete claimed bodies.
+    publish the backlog by itself, ``sweeps_claims`` lets it delete claimed bodies. ``services`` are those of
+    the destinations.
 
     >>> [operation.name for operation in list_operations("sweeper", strategy="batch")]
     ['Query', 'BatchGetItem', 'UpdateItem']
     """
-    dispatch = [PUBLISH, LOOKUP, ITEM_UPDATE, *([MARK_OPERATIONS[strategy]] if marks else [])]
+    publish = [operation for service, operation in PUBLISHES.items() if service in services]
+    dispatch = [*publish, LOOKUP, ITEM_UPDATE, *([MARK_OPERATIONS[strategy]] if marks else [])]
     by_role = {
         "relay": dispatch,
         "follower": [*dispatch, DESCRIBE_TABLE, *STREAM_READS, GET_IDENTITY],

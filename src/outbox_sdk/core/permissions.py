@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from outbox_sdk.core.backlog import Touch, touch_request
 from outbox_sdk.core.claim import ClaimPlace
 from outbox_sdk.core.configuration import RelayConfiguration
+from outbox_sdk.core.destinations import Service, parse_route, services_of
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import AccountId, ItemKey
 from outbox_sdk.core.mark import Mark, Park, mark_request, park_request
@@ -17,7 +18,7 @@ from outbox_sdk.core.operations import (
     ITEM_UPDATE,
     LIST_BUCKET,
     MARK_STATEMENTS,
-    PUBLISH,
+    PUBLISHES,
     Operation,
     Role,
     Scope,
@@ -29,6 +30,7 @@ __all__ = [
     "MAX_POLICY_CHARACTERS",
     "STREAM_ACTIONS",
     "Grants",
+    "destination_arns",
     "invoke_policy",
     "policy_document",
     "policy_length",
@@ -53,9 +55,9 @@ class Grants(msgspec.Struct, frozen=True, kw_only=True):
 
     ``function_name`` names its log group, and ``creates_log_group`` lets it make that. ``on_failure`` is
     the mapping's destination. ``kms_keys`` are the ARNs of the customer-managed keys of the table, of the
-    topics and of the destination. ``sweeps_publish`` lets a sweeper publish. ``confine_attributes`` bounds
-    updates to the attributes that a mark, a park and a touch write, so that the role cannot change a
-    message.
+    topics and other destinations of messages, and of the mapping's. ``sweeps_publish`` lets a sweeper
+    publish. ``confine_attributes`` bounds updates to the attributes that a mark, a park and a touch write,
+    so that the role cannot change a message.
     """
 
     function_name: str
@@ -87,7 +89,7 @@ def invoke_policy(place: Place, function_name: str) -> dict[str, Any]:
 def policy_document(
     role: Role, configuration: RelayConfiguration, place: Place, grants: Grants
 ) -> dict[str, Any]:
-    """Write the inline policy of a role: the operations it makes, on its own table and topics only.
+    """Write the inline policy of a role: the operations it makes, on its own table and destinations only.
 
     Raises:
         ConfigurationError: a role that publishes would reach every topic of the account, which
@@ -101,6 +103,8 @@ def policy_document(
         marks=not configuration.outbox_skip_mark_messages_as_dispatched,
         sweeps_publish=grants.sweeps_publish,
         sweeps_claims=configuration.outbox_claim_bucket is not None,
+        # An empty list is refused below, with the topics.
+        services=services_of(configuration.outbox_allowed_topics) or ("sns",),
     )
     statements = _operation_statements(operations, configuration, place, grants)
     if role == "relay":
@@ -111,7 +115,7 @@ def policy_document(
     if role != "follower":
         statements.append(_log_statement(place, grants))
     if grants.kms_keys:
-        used = {"dynamodb", *(["sns"] if PUBLISH in operations else [])}
+        used = {"dynamodb", *(operation.service for operation in operations if _publishes(operation))}
         if role == "relay" and grants.on_failure is not None:
             used.add(_service_of(grants.on_failure))
         statements.append(_key_statement(place, grants.kms_keys, sorted(used)))
@@ -129,7 +133,8 @@ def topic_arns(configuration: RelayConfiguration, place: Place, *, allow_any_top
     if allowed is not None:
         if not allowed:
             raise ConfigurationError("OUTBOX_ALLOWED_TOPICS", "is empty: a relay could publish nothing")
-        return tuple(place.arn("sns", f"{prefix}{name}") for name in sorted(allowed))
+        topics = [name for name in sorted(allowed) if services_of([name]) == ("sns",)]
+        return tuple(place.arn("sns", f"{prefix}{name}") for name in topics)
     if not prefix and not allow_any_topic:
         raise ConfigurationError(
             "OUTBOX_ALLOWED_TOPICS",
@@ -137,6 +142,20 @@ def topic_arns(configuration: RelayConfiguration, place: Place, *, allow_any_top
             "account. Set one of them, or say allow_any_topic",
         )
     return (place.arn("sns", f"{prefix}*"),)
+
+
+def destination_arns(configuration: RelayConfiguration, place: Place, service: Service) -> tuple[str, ...]:
+    """Name the destinations of a service other than SNS that a policy allows: those of the allow-list."""
+    routes = [
+        parsed for name in sorted(configuration.outbox_allowed_topics or ()) if (parsed := parse_route(name))
+    ]
+    return tuple(
+        place.arn(service, f"{kind.resource}{name}") for kind, name in routes if kind.service == service
+    )
+
+
+def _publishes(operation: Operation) -> bool:
+    return operation in PUBLISHES.values()
 
 
 _PATTERN = re.compile(r"[*?$\s]")
@@ -168,7 +187,9 @@ def _check_length(statements: list[dict[str, Any]]) -> None:
         largest = max(lengths, key=lambda sid: lengths[sid])
         raise ConfigurationError(
             # Everything else is short.
-            {"Publish": "OUTBOX_ALLOWED_TOPICS", "UseKeys": "kms_keys"}.get(largest, "OUTBOX_TABLE_DESIGN"),
+            "OUTBOX_ALLOWED_TOPICS"
+            if largest in _DESTINATION_SIDS
+            else {"UseKeys": "kms_keys"}.get(largest, "OUTBOX_TABLE_DESIGN"),
             f"makes the policy {length} characters long, and IAM takes {MAX_POLICY_CHARACTERS} on a role. "
             "Name less; topics can share a prefix that no other topic has",
         )
@@ -205,9 +226,16 @@ _SIDS: dict[Scope, str] = {
     "index": "ListBacklog",
     "stream": "FollowStream",
     "topics": "Publish",
+    "queues": "SendToQueues",
+    "buses": "PutEvents",
+    "data streams": "PutRecords",
     "claim-bucket": "ListClaims",
     "claim-notes": "NoteClaims",
     "claims": "DeleteClaims",
+}
+_DESTINATION_SIDS = frozenset(_SIDS[operation.scope] for operation in PUBLISHES.values())
+_SERVICES: dict[Scope, Service] = {
+    operation.scope: service for service, operation in PUBLISHES.items() if service != "sns"
 }
 _UPDATES = (ITEM_UPDATE.action, MARK_STATEMENTS.action)
 
@@ -224,6 +252,8 @@ def _resources(scope: Scope, configuration: RelayConfiguration, place: Place, gr
             return [f"{table}/stream/*"]
         case "claim-bucket" | "claim-notes" | "claims":
             return _claim_resources(scope, configuration, place)
+        case "queues" | "buses" | "data streams":
+            return list(destination_arns(configuration, place, _SERVICES[scope]))
         case _:
             return list(topic_arns(configuration, place, allow_any_topic=grants.allow_any_topic))
 
@@ -259,7 +289,7 @@ def _claims(configuration: RelayConfiguration) -> ClaimPlace:
 
 
 def _attribute_condition(
-    operations: Container[Operation], configuration: RelayConfiguration
+    operations: Collection[Operation], configuration: RelayConfiguration
 ) -> dict[str, Any]:
     """Bound updates to the attributes that the role's own requests name, keys and conditions included."""
     design = configuration.outbox_table_design
@@ -267,7 +297,7 @@ def _attribute_condition(
     key = ItemKey.from_item({name: {"S": "-"} for name in keys})
     marker = {"S": "-"}
     requests: list[Mapping[str, Any]] = []
-    if PUBLISH in operations:
+    if any(map(_publishes, operations)):
         requests.append(park_request(Park(key, marker, "-"), design, "-", now="-"))
         skips = configuration.outbox_skip_mark_messages_as_dispatched
         if not skips and configuration.outbox_mark_strategy != "delete":

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from outbox_sdk.core.classification import is_credential_fault, is_throttle
+from outbox_sdk.core.destinations import SNS, DestinationKind, route_of
 
 __all__ = ["find_park_remedy", "find_remedy"]
 
@@ -19,14 +20,16 @@ _OWN_TROUBLE = "AWS has trouble of its own: nothing to do while it passes by its
 _DEADLINE = "no time was left: raise the function's timeout, or lower the mapping's batch size"
 _UNKNOWN = "nothing is known about this code: look it up in AWS's documentation of the call"
 
-_PUBLISH_RIGHT = "allow the relay's role sns:Publish on {topic}, in the topic's policy too if it has one"
+_PUBLISH_RIGHT = "allow the relay's role {action} on {topic}, in the {what}'s policy too if it has one"
 _TOPIC = "create topic {topic}, or correct the message's topic name, AWS_SNS_TOPIC_PREFIX or the Region"
+_DESTINATION = "create {what} {topic}, or correct the message's route or the Region"
+_WRONG_KIND = "{topic} takes no such request: is a queue with .fifo in its name FIFO, and no other?"
 _ELSEWHERE = (
     "SNS does not take {topic} here: topics live in the Region and account of the function, or of AWS_REGION "
     "and AWS_ACCOUNT_ID"
 )
 _KEY_RIGHT = "allow the relay's role kms:GenerateDataKey* and kms:Decrypt on the key of {topic}"
-_KEY = "enable the key of {topic}, or give the topic another one"
+_KEY = "enable the key of {topic}, or give the {what} another one"
 
 _MARK_RIGHT = (
     "allow the relay's role, on the outbox table, what OUTBOX_MARK_STRATEGY needs: dynamodb:PartiQLUpdate "
@@ -43,6 +46,9 @@ _TABLE_BUSY = (
     "OUTBOX_NOT_DISPATCHED_BUCKETS of the producers"
 )
 _TOPIC_BUSY = "SNS is throttled: ask for a higher quota of {topic}'s Region, or lower OUTBOX_MAX_CONCURRENCY"
+_DESTINATION_BUSY = (
+    "{topic} is throttled: ask for a higher quota, give a stream more shards, or lower OUTBOX_MAX_CONCURRENCY"
+)
 _KEY_BUSY = "KMS is throttled: ask for a higher request quota, or let the key of {topic} be used less"
 _CONFLICT = "others write the same items: nothing to do while it passes by itself"
 _SHAPE = "DynamoDB refuses the request: compare the table's keys and indexes with the relay's TableDesign"
@@ -68,6 +74,7 @@ _ANYWHERE: Mapping[str, str] = {
 }
 _PUBLISH: Mapping[str, str] = {
     "KMSThrottling": _KEY_BUSY,
+    "KmsThrottled": _KEY_BUSY,
     "Authorization": _PUBLISH_RIGHT,
     "AccessDenied": _PUBLISH_RIGHT,
     "NotAuthorized": _PUBLISH_RIGHT,
@@ -75,7 +82,15 @@ _PUBLISH: Mapping[str, str] = {
     "ResourceNotFound": _TOPIC,
     "InvalidParameter": _ELSEWHERE,
     "KMSAccessDenied": _KEY_RIGHT,
+    "KmsAccessDenied": _KEY_RIGHT,
     "KMS": _KEY,
+    "Kms": _KEY,
+}
+_PUBLISH_ELSEWHERE: Mapping[str, str] = {
+    "QueueDoesNotExist": _DESTINATION,
+    "ResourceNotFound": _DESTINATION,
+    "InvalidAddress": _DESTINATION,
+    "UnsupportedOperation": _WRONG_KIND,
 }
 _TABLE_CODES: Mapping[str, str] = {
     "ResourceNotFound": _TABLE,
@@ -98,6 +113,9 @@ _REFUSED = (
     "SNS refuses this very message: compare its size with OUTBOX_TOPIC_MAX_BYTES and the topic's own limit, "
     "and its attributes with what SNS allows"
 )
+_REFUSED_ELSEWHERE = (
+    "the destination refuses this very message: compare its size and its body with the limits there"
+)
 _PARKS: Mapping[str, str] = {
     "BatchRequestTooLong": _REFUSED,
     "InvalidParameter": _REFUSED,
@@ -105,7 +123,14 @@ _PARKS: Mapping[str, str] = {
     "ParameterValueInvalid": _REFUSED,
     "hops": "consumers write to each other in a circle: find the one that answers its own cause",
     "age": "older than OUTBOX_PARK_OLDER_THAN_SECONDS, as after a restore: redrive what is still wanted",
+    **dict.fromkeys(("InvalidArgument", "InvalidMessageContents", "MalformedDetail"), _REFUSED_ELSEWHERE),
     "size": "larger than its topic takes: send less, or raise the topic's limit and OUTBOX_TOPIC_MAX_BYTES",
+    "destination-not-allowed": (
+        "OUTBOX_ALLOWED_TOPICS has to name what is no topic: add the destination, or correct the producer"
+    ),
+    "destination-name": "no destination has such a name: correct the producer",
+    "detail-type": "EventBridge takes 128 characters for the message's type: shorten it",
+    "extension-name": "no CloudEvent can carry the header: use a-z and 0-9, and a free name",
     "topic-not-allowed": "OUTBOX_ALLOWED_TOPICS does not hold its topic: add it, or correct the producer",
     "topic-name": "no topic has such a name: correct the producer or AWS_SNS_TOPIC_PREFIX",
 }
@@ -120,8 +145,9 @@ def find_remedy(event: str, code: str, *, topic_arn: str | None = None) -> str:
     if is_credential_fault(code):
         return _CREDENTIALS
     if event == "publish_failed":
-        tables = [_PUBLISH, _ANYWHERE]
-        busy = _TOPIC_BUSY
+        elsewhere = _kind_of(topic_arn) is not SNS
+        tables = [*([_PUBLISH_ELSEWHERE] if elsewhere else []), _PUBLISH, _ANYWHERE]
+        busy = _DESTINATION_BUSY if elsewhere else _TOPIC_BUSY
     else:
         right = _RIGHTS.get(event, _UNKNOWN)
         own = {"AccessDenied": right, "NotAuthorized": right}
@@ -130,7 +156,8 @@ def find_remedy(event: str, code: str, *, topic_arn: str | None = None) -> str:
         tables = [own, _TABLE_CODES, _ANYWHERE]
         busy = _TABLE_BUSY
     advice = _by_start(tables, code) or (busy if is_throttle(code) else _UNKNOWN)
-    return advice.format(topic=topic_arn or "the topic")
+    kind = _kind_of(topic_arn)
+    return advice.format(topic=topic_arn or "the topic", action=kind.action, what=kind.what)
 
 
 def find_park_remedy(reason: str, *, topic_arn: str | None = None) -> str | None:
@@ -139,6 +166,10 @@ def find_park_remedy(reason: str, *, topic_arn: str | None = None) -> str | None
     if kind == "held":
         return f"{find_remedy('publish_failed', rest, topic_arn=topic_arn)}; then redrive by this reason"
     return _PARKS.get(kind)
+
+
+def _kind_of(topic_arn: str | None) -> DestinationKind:
+    return SNS if topic_arn is None else route_of(topic_arn)[0]
 
 
 def _by_start(tables: Iterable[Mapping[str, str]], code: str) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from outbox_sdk.core.function import HANDLERS
 from outbox_sdk.core.mark import MarkStrategy
-from outbox_sdk.core.operations import MARK_OPERATIONS, ROLES, list_operations
+from outbox_sdk.core.operations import MARK_OPERATIONS, PUBLISHES, ROLES, list_operations
 
 __all__ = ["carried_operations", "cut_endpoints", "cut_model"]
 
@@ -25,7 +25,9 @@ def carried_operations() -> dict[str, list[str]]:
         for role in ROLES
         if role in HANDLERS
         for strategy in strategies
-        for operation in list_operations(role, strategy=strategy, sweeps_publish=True, sweeps_claims=True)
+        for operation in list_operations(
+            role, strategy=strategy, sweeps_publish=True, sweeps_claims=True, services=PUBLISHES
+        )
     }
     services = sorted({service for service, _ in found})
     return {service: sorted(name for owner, name in found if owner == service) for service in services}
