@@ -31,8 +31,16 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "BatchExecuteStatement": {"Statements": [{"Statement": "UPDATE x SET y = 1"}]},
     "BatchGetItem": {"RequestItems": {"outbox": {"Keys": [{"PK": {"S": "a"}}]}}},
     "BatchWriteItem": {"RequestItems": {"outbox": [{"DeleteRequest": {"Key": {"PK": {"S": "a"}}}}]}},
+    "PutEvents": {"Entries": [{"Source": "s", "DetailType": "t", "Detail": "{}"}]},
+    "PutRecords": {"StreamName": "s", "Records": [{"Data": "x", "PartitionKey": "k"}]},
+    "SendMessageBatch": {"QueueUrl": "http://q/1/q", "Entries": [{"Id": "0", "MessageBody": "x"}]},
     "Query": {"TableName": "outbox"},
     "UpdateItem": {"TableName": "outbox", "Key": {"PK": {"S": "a"}}},
+}
+ROUTES = {
+    "sqs:billing": "SendMessageBatch",
+    "eventbridge:orders": "PutEvents",
+    "kinesis:orders": "PutRecords",
 }
 REFUSALS = {
     "dynamodb": [
@@ -41,6 +49,17 @@ REFUSALS = {
         (400, "ResourceNotFoundException", "ResourceNotFoundException"),
         (400, "ThrottlingException", "ThrottlingException"),
         (400, "ValidationException", "ClientError"),
+    ],
+    "events": [(500, "InternalException", "InternalException"), (400, "ThrottlingException", "ClientError")],
+    "kinesis": [
+        (400, "KMSThrottlingException", "KMSThrottlingException"),
+        (400, "ProvisionedThroughputExceededException", "ProvisionedThroughputExceededException"),
+        (400, "ResourceNotFoundException", "ResourceNotFoundException"),
+    ],
+    "sqs": [
+        (400, "KmsThrottled", "KmsThrottled"),
+        (400, "QueueDoesNotExist", "QueueDoesNotExist"),
+        (403, "AccessDenied", "ClientError"),
     ],
     "sns": [
         (403, "AuthorizationError", "AuthorizationErrorException"),
@@ -81,13 +100,21 @@ def get_answer(item: Items) -> Answer:
 
 
 def step(
-    name: str, role: str, event: Any, *, strategy: str = "batch", recheck_after: int = 3600
+    name: str,
+    role: str,
+    event: Any,
+    *,
+    strategy: str = "batch",
+    recheck_after: int = 3600,
+    **settings: str,
 ) -> dict[str, Any]:
     """One invocation; the wire tells it from the others by the key that its requests are signed with."""
     environment = {
         "AWS_ACCESS_KEY_ID": name,
         "OUTBOX_MARK_STRATEGY": strategy,
         "OUTBOX_RECHECK_AFTER_SECONDS": str(recheck_after),
+        "OUTBOX_ALLOWED_TOPICS": "",  # the next step's environment is set over this one's
+        **settings,
     }
     return {"role": role, "event": event, "environment": environment}
 
@@ -125,6 +152,15 @@ def test_every_operation_of_the_functions_is_called_from_the_zip(task: Path, run
         step("marks-delete", "relay", write_event(insert_records(2)), strategy="delete"),
         step("rechecks", "relay", write_event(insert_records(2, age_seconds=60)), recheck_after=30),
         step("parks", "relay", write_event(insert_records(1, Topic={"S": "no topic/at all"}))),
+        *(
+            step(
+                route,
+                "relay",
+                write_event(insert_records(1, Topic={"S": route})),
+                OUTBOX_ALLOWED_TOPICS=route,
+            )
+            for route in ROUTES
+        ),
         step("touches", "sweeper", {}),
         step("sweeps", "sweeper", {"publish": True}),
     ]
@@ -142,14 +178,15 @@ def test_every_operation_of_the_functions_is_called_from_the_zip(task: Path, run
         "marks-delete": {"PublishBatch", "BatchWriteItem"},
         "rechecks": {"BatchGetItem", "PublishBatch", "BatchExecuteStatement"},
         "parks": {"UpdateItem"},
+        **{route: {name, "BatchExecuteStatement"} for route, name in ROUTES.items()},
         "touches": {"Query", "BatchGetItem", "UpdateItem"},
         "sweeps": {"Query", "BatchGetItem", "PublishBatch", "BatchExecuteStatement"},
     }
     assert set.union(*seen.values()) == {name for names in carried_operations().values() for name in names}
-    assert done["invocations"][:5] == [{"batchItemFailures": []}] * 5
-    assert done["invocations"][5]["touched"] == 1
-    assert done["invocations"][6]["outcomes"] == {"dispatched": 1}
-    assert [line["level"] for line in done["log"] if line["message"] == "batch_relayed"] == ["INFO"] * 5
+    assert done["invocations"][:8] == [{"batchItemFailures": []}] * 8
+    assert done["invocations"][8]["touched"] == 1
+    assert done["invocations"][9]["outcomes"] == {"dispatched": 1}
+    assert [line["level"] for line in done["log"] if line["message"] == "batch_relayed"] == ["INFO"] * 8
     assert done["foreign"] == []
     assert done["without_byte_code"] == []
     assert "relayed" in done["metric"]

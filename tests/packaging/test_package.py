@@ -17,7 +17,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from outbox_sdk.core.function import ARCHITECTURES, HANDLERS, Architecture, package_name
-from outbox_sdk.core.operations import MARK_OPERATIONS, list_operations
+from outbox_sdk.core.operations import MARK_OPERATIONS, PUBLISHES, list_operations
 from outbox_sdk.packaging import build_package
 from outbox_sdk.packaging.contents import LOCK_FILE
 from outbox_sdk.packaging.manifest import MANIFEST_NAME, make_manifest, read_manifest
@@ -160,7 +160,13 @@ def test_it_carries_the_operations_that_the_functions_call(package: zipfile.ZipF
         (operation.service, operation.name)
         for strategy in MARK_OPERATIONS
         for role in HANDLERS
-        for operation in list_operations(role, strategy=strategy, sweeps_publish=True, sweeps_claims=True)  # type: ignore[arg-type]  # a name
+        for operation in list_operations(
+            role,  # type: ignore[arg-type]  # a name
+            strategy=strategy,
+            sweeps_publish=True,
+            sweeps_claims=True,
+            services=PUBLISHES,
+        )
     }
     carried = {
         (name.split("/")[2], operation)
@@ -180,10 +186,16 @@ def test_botocores_data_is_what_its_clients_read(package: zipfile.ZipFile) -> No
         "dynamodb/2012-08-10/endpoint-rule-set-1.json",
         "dynamodb/2012-08-10/service-2.json",
         "endpoints.json",
+        "events/2015-10-07/endpoint-rule-set-1.json",
+        "events/2015-10-07/service-2.json",
+        "kinesis/2013-12-02/endpoint-rule-set-1.json",
+        "kinesis/2013-12-02/service-2.json",
         "partitions.json",
         "sdk-default-configuration.json",
         "sns/2010-03-31/endpoint-rule-set-1.json",
         "sns/2010-03-31/service-2.json",
+        "sqs/2012-11-05/endpoint-rule-set-1.json",
+        "sqs/2012-11-05/service-2.json",
     }
     installed = Path(str(importlib.util.find_spec("botocore").origin)).parent  # type: ignore[union-attr]  # it is there
     assert (

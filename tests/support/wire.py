@@ -1,6 +1,7 @@
 """An AWS endpoint that tests write the answers of, and that counts what reaches it: requests and connections.
 
-It speaks as much of SNS, DynamoDB and STS as the relay uses. What is not scripted succeeds.
+It speaks as much of SNS, SQS, EventBridge, Kinesis, DynamoDB and STS as the relay uses. What is not scripted
+succeeds.
 """
 
 import asyncio
@@ -279,7 +280,7 @@ async def _read_call(request: web.Request) -> Call:
     target = request.headers.get("X-Amz-Target")
     access_key = request.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
     if target is not None:
-        assert request.headers["Content-Type"] == "application/x-amz-json-1.0"
+        assert request.headers["Content-Type"] in ("application/x-amz-json-1.0", "application/x-amz-json-1.1")
         return Call(target.rpartition(".")[2], json.loads(body), access_key)
     fields = dict(parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True))
     return Call(fields["Action"], fields, access_key)
@@ -392,6 +393,21 @@ _DEFAULTS: dict[str, Answer] = {
     "BatchWriteItem": lambda _: _json_reply({"UnprocessedItems": {}}),
     "GetCallerIdentity": _identity_reply,
     "PublishBatch": publish_answer(),
+    "PutEvents": lambda call: _json_reply(
+        {"FailedEntryCount": 0, "Entries": [{"EventId": str(uuid4())} for _ in call.body["Entries"]]}
+    ),
+    "PutRecords": lambda call: _json_reply(
+        {
+            "FailedRecordCount": 0,
+            "Records": [{"SequenceNumber": "1", "ShardId": "shard-0"} for _ in call.body["Records"]],
+        }
+    ),
     "Query": lambda _: _json_reply({"Items": [], "Count": 0, "ScannedCount": 0}),
+    "SendMessageBatch": lambda call: _json_reply(
+        {
+            "Successful": [{"Id": each["Id"], "MessageId": str(uuid4())} for each in call.body["Entries"]],
+            "Failed": [],
+        }
+    ),
     "UpdateItem": lambda _: _json_reply({}),
 }
