@@ -66,6 +66,7 @@ NOT_LOADED = (
     "outbox_sdk.core.catalog",
     "outbox_sdk.core.claim",
     "outbox_sdk.core.claim_sweep",
+    "outbox_sdk.core.destination_json",
     "outbox_sdk.core.delivery",
     "outbox_sdk.core.origin",
     "outbox_sdk.core.permissions",
@@ -80,6 +81,7 @@ NOT_LOADED = (
     "outbox_sdk.shell.consumer",
     "outbox_sdk.shell.handling",
     "outbox_sdk.shell.otel",
+    "outbox_sdk.shell.destinations",
     "outbox_sdk.shell.settings",
     "outbox_sdk.shell.streams",
     "outbox_sdk.shell.sweeper",
@@ -87,7 +89,7 @@ NOT_LOADED = (
 )
 
 
-def invoke_cold(wire: Wire, **environment: str) -> dict[str, Any]:
+def invoke_cold(wire: Wire, *, topic: str | None = None, **environment: str) -> dict[str, Any]:
     """Let a fresh process answer one event in an environment that has what Lambda sets, and no more."""
     lambda_environment = {
         "AWS_LAMBDA_FUNCTION_NAME": "relay",
@@ -101,9 +103,10 @@ def invoke_cold(wire: Wire, **environment: str) -> dict[str, Any]:
         # On a busy machine a process may take seconds to start, and records of that age are looked up.
         "OUTBOX_RECHECK_AFTER_SECONDS": "3600",
     }
+    named = {} if topic is None else {"Topic": {"S": topic}}
     done = subprocess.run(
         [sys.executable, "-c", INVOKE],
-        input=json.dumps(write_event(insert_records(3))),
+        input=json.dumps(write_event(insert_records(3, **named))),
         env={**lambda_environment, **environment},
         capture_output=True,
         text=True,
@@ -112,7 +115,8 @@ def invoke_cold(wire: Wire, **environment: str) -> dict[str, Any]:
     )
     answer: dict[str, Any] = json.loads(done.stderr)
     assert answer["answer"] == {"batchItemFailures": []}
-    assert wire.counts() == {"PublishBatch": 1, "BatchExecuteStatement": 1}
+    publish = "PublishBatch" if topic is None else "PutEvents"
+    assert wire.counts() == {publish: 1, "BatchExecuteStatement": 1}
     return answer
 
 
@@ -135,6 +139,19 @@ def test_another_surrounding_loads_botocores_session() -> None:
         modules = set(invoke_cold(wire, AWS_USE_FIPS_ENDPOINT="false")["modules"])
 
     assert {"aiobotocore.session", "botocore.client", "outbox_sdk.shell.aws.session"} <= modules
+
+
+def test_a_route_loads_what_its_destination_takes_and_still_no_session() -> None:
+    with open_wire() as wire:
+        answer = invoke_cold(
+            wire,
+            topic="eventbridge:orders",
+            OUTBOX_ALLOWED_TOPICS="eventbridge:orders",
+            AWS_ENDPOINT_URL_EVENTBRIDGE=wire.endpoint_url,
+        )
+
+    own = {"outbox_sdk.core.destination_json", "outbox_sdk.shell.destinations"}
+    assert set(answer["modules"]) & set(NOT_LOADED) == own
 
 
 @pytest.mark.parametrize("module", NOT_LOADED)

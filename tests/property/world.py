@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from outbox_sdk.core.checkpoint import count_settled
-from outbox_sdk.core.identifiers import AccountId, ItemKey, Region, TableName
+from outbox_sdk.core.destinations import SNS, route_of
+from outbox_sdk.core.identifiers import AccountId, ItemKey, Region, TableName, TopicName
 from outbox_sdk.core.lookup import Found, LookupResult, Missing, Unreadable
 from outbox_sdk.core.mark import Mark, Marked, MarkResult, Park, Unwritten
 from outbox_sdk.core.message import OutboxMessage
@@ -33,12 +34,20 @@ from outbox_sdk.shell.relay import relay_batch
 from tests.property.oracles import check_publish_batch
 from tests.property.strategies import wire_record
 
-__all__ = ["BAD", "Acceptance", "Fault", "World", "run_virtually"]
+__all__ = ["BAD", "TOPICS", "Acceptance", "Fault", "World", "run_virtually"]
 
 BAD = "refused-by-sns"
 """A body with this in it makes SNS answer 400 to the whole request."""
 
 DESIGN = TableDesign.ordered
+TOPICS = frozenset(
+    map(
+        TopicName,
+        ("one.fifo", "two.fifo", "standard", "sqs:three.fifo", "kinesis:four", "eventbridge:five"),
+    )
+)
+"""Everything that messages may go to, some of it in order."""
+
 ARN = "arn:aws:sns:eu-west-1:123456789012:"
 
 
@@ -93,7 +102,7 @@ class World:
 
     def restart(self) -> None:
         """A new process: nothing is remembered."""
-        routing = Routing(region=Region("eu-west-1"), account_id=AccountId("123456789012"))
+        routing = Routing(region=Region("eu-west-1"), account_id=AccountId("123456789012"), allowed=TOPICS)
         self.context = RelayContext(
             publisher=self,
             table=self,
@@ -132,8 +141,8 @@ class World:
     # The ports
 
     async def publish(self, request: PublishRequest) -> PublishResponse:
-        """``PublishBatch``: all its rules, and the faults of the network around it."""
-        check_publish_batch(publish_batch_request(request), limit=262_144)
+        """``PublishBatch`` or its like: all its rules, and the faults of the network around it."""
+        self._check(request)
         fault = self._fault("publish")
         await asyncio.sleep(0)
         match fault.kind:
@@ -164,6 +173,17 @@ class World:
         if fault.kind == "answer late":
             await asyncio.sleep(1_000_000)
         return tuple(results)
+
+    @staticmethod
+    def _check(request: PublishRequest) -> None:
+        takes, _ = route_of(request.topic)
+        if takes is SNS:
+            check_publish_batch(publish_batch_request(request), limit=262_144)
+            return
+        assert 1 <= len(request.entries) <= takes.max_entries
+        assert sum(entry.size for entry in request.entries) <= takes.request_bytes
+        lanes = [entry.group_id for entry in request.entries if entry.group_id is not None]
+        assert len(set(lanes)) == len(lanes)
 
     def _accept(self, topic: str, message: OutboxMessage, deduplication_id: str | None) -> None:
         repeated = deduplication_id is not None and (topic, deduplication_id) in self._deduplicated

@@ -58,6 +58,32 @@ def replace(stack: ExitStack, owner: Any, name: str, value: Any) -> Any:
 
 
 @mutant
+def stream_without_lanes(stack: ExitStack) -> None:
+    """The records of one aggregate go to a stream side by side."""
+
+    def wrap(*arguments: Any, **keywords: Any) -> Any:
+        wrapped = original(*arguments, **keywords)
+        if isinstance(wrapped, entry.Entry) and ":kinesis:" in wrapped.topic:
+            return msgspec.structs.replace(wrapped, group_id=None)
+        return wrapped
+
+    original = replace(stack, entry, "_wrap", wrap)
+
+
+@mutant
+def queue_taken_for_a_standard_one(stack: ExitStack) -> None:
+    """Nobody looks for .fifo at the end of a route."""
+
+    def wrap(*arguments: Any, **keywords: Any) -> Any:
+        wrapped = original(*arguments, **keywords)
+        if isinstance(wrapped, entry.Entry) and ":sqs:" in wrapped.topic:
+            return msgspec.structs.replace(wrapped, group_id=None, deduplication_id=None)
+        return wrapped
+
+    original = replace(stack, entry, "_wrap", wrap)
+
+
+@mutant
 def mark_before_publish(stack: ExitStack) -> None:
     """All that is about to be published is marked at once."""
 

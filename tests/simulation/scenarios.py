@@ -15,6 +15,11 @@ from outbox_sdk.testing.simulation.plans import Outage, Rates, SeededFaults
 __all__ = ["FAULT_CLASSES", "Case", "draw_case", "run_case"]
 
 _TOPICS = ("alpha", "beta.fifo", "gamma.fifo")
+_ELSEWHERE = {
+    "alpha": ("eventbridge:alpha", "sqs:alpha"),
+    "beta.fifo": ("sqs:beta.fifo",),
+    "gamma.fifo": ("kinesis:gamma",),
+}
 _POISON: Any = ("refused", "rejected", "no_topic", "empty", "not_allowed", "too_big")
 _CONFIGURATION_CODES = (
     ("AuthorizationError", 403),
@@ -39,6 +44,7 @@ FAULT_CLASSES: dict[str, Rates] = {
     "given up by Lambda": Rates(refused=0.15, partial=0.1, killed=0.1, redelivered=0.2),
     "published from the table": Rates(refused=0.1, partial=0.2, unreached=0.02, answer_lost=0.02, killed=0.1),
     "touched after a day": Rates(refused=0.2, partial=0.3, unreached=0.02, answer_lost=0.02, killed=0.1),
+    "other destinations": Rates(refused=0.05, partial=0.3, lasting=0.5, answer_lost=0.05, killed=0.1),
     "everything": Rates(
         refused=0.06, partial=0.06, unreached=0.03, answer_lost=0.05, killed=0.1, redelivered=0.2
     ),
@@ -86,6 +92,11 @@ def draw_case(seed: int) -> Case:
                 ({"max_retry_attempts": 0}, {"max_retry_attempts": 2}, {"max_record_age": 60.0})
             )
             sweeps = {"sweeps": (20.0, 40.0, 70.0), "sweep_after": random.choice((5.0, 30.0))}
+        case "other destinations":
+            commits = tuple(
+                msgspec.structs.replace(commit, topic=random.choice(_ELSEWHERE[commit.topic]))
+                for commit in commits
+            )
         case "published from the table" | "touched after a day":
             day = _draw_day_off(random, rates, publishes=fault_class == "published from the table")
             rates, limits, sweeps, clock_skew = day.rates, day.limits, day.sweeps, day.clock_skew

@@ -1,4 +1,6 @@
-"""What each error of SNS and DynamoDB means: every code that AWS documents for the calls the relay makes."""
+"""What each error of DynamoDB and of a destination means: every code that AWS documents for our calls."""
+
+from typing import Any
 
 import pytest
 
@@ -8,7 +10,11 @@ from outbox_sdk.core.classification import (
     classify_entry_error,
     classify_request_error,
     classify_table_error,
+    known_class,
 )
+from outbox_sdk.core.destination_json import WIRES
+from outbox_sdk.core.destinations import Service
+from tests.property.test_wire_formats import operation
 
 RETRY, CONFIGURATION, MESSAGE = ErrorClass.RETRY, ErrorClass.CONFIGURATION, ErrorClass.MESSAGE
 
@@ -69,6 +75,47 @@ DYNAMODB = [
     ("ItemCollectionSizeLimitExceededException", MESSAGE),
 ]
 
+# What each service's API reference says of its batch call, for the call and for its entries.
+OTHERS = [
+    ("RequestThrottled", RETRY),
+    ("KmsThrottled", RETRY),
+    ("KMSThrottlingException", RETRY),
+    ("ProvisionedThroughputExceededException", RETRY),
+    ("InternalFailure", RETRY),
+    ("InternalFailureException", RETRY),
+    ("InternalException", RETRY),
+    ("ThrottlingException", RETRY),
+    ("QueueDoesNotExist", CONFIGURATION),
+    ("InvalidAddress", CONFIGURATION),
+    ("UnsupportedOperation", CONFIGURATION),
+    ("KmsAccessDenied", CONFIGURATION),
+    ("KmsDisabled", CONFIGURATION),
+    ("KmsInvalidKeyUsage", CONFIGURATION),
+    ("KmsInvalidState", CONFIGURATION),
+    ("KmsNotFound", CONFIGURATION),
+    ("KmsOptInRequired", CONFIGURATION),
+    ("KMSDisabledException", CONFIGURATION),
+    ("KMSOptInRequired", CONFIGURATION),
+    ("NotAuthorizedForSourceException", CONFIGURATION),
+    ("NotAuthorizedForDetailTypeException", CONFIGURATION),
+    ("InvalidAccountIdException", CONFIGURATION),
+    ("RedactionFailure", CONFIGURATION),
+    ("ResourceNotFoundException", CONFIGURATION),
+    ("AccessDeniedException", CONFIGURATION),
+    ("BatchRequestTooLong", MESSAGE),
+    ("InvalidMessageContents", MESSAGE),
+    ("InvalidArgument", MESSAGE),
+    ("InvalidArgumentException", MESSAGE),
+    ("MalformedDetail", MESSAGE),
+]
+# Of a request that only a mistake of ours could make.
+OURS = {
+    "BatchEntryIdsNotDistinct",
+    "DryRunOperationException",
+    "EmptyBatchRequest",
+    "TooManyEntriesInBatchRequest",
+}
+
 
 @pytest.mark.parametrize(("code", "status", "expected"), SNS)
 def test_a_known_code_of_sns_means_the_same_for_a_request_and_an_entry(
@@ -78,6 +125,21 @@ def test_a_known_code_of_sns_means_the_same_for_a_request_and_an_entry(
     # SenderFault says nothing about a code that is known: KMSThrottling comes with it and passes.
     for sender_fault in (False, True):
         assert classify_entry_error(code, sender_fault=sender_fault) is expected
+
+
+@pytest.mark.parametrize(("code", "expected"), OTHERS)
+def test_a_code_of_another_destination(code: str, expected: ErrorClass) -> None:
+    assert classify_request_error(code, status=400) is expected
+    assert classify_entry_error(code, sender_fault=False) is expected
+
+
+@pytest.mark.parametrize("service", WIRES)
+def test_every_error_that_a_service_names_is_in_the_table(service: Service) -> None:
+    shapes: Any = operation(service, WIRES[service].operation).error_shapes  # which have codes
+    codes = {shape.error_code for shape in shapes} - OURS
+
+    assert codes
+    assert {code for code in codes if known_class(code) is None} == set()
 
 
 @pytest.mark.parametrize(("code", "expected"), DYNAMODB)

@@ -211,3 +211,47 @@ def test_a_reason_to_park_that_somebody_can_mend_says_how(reason: str, word: str
 
 def test_a_reason_that_says_it_all_needs_no_advice() -> None:
     assert find_park_remedy("missing:Topic") is None
+
+
+@pytest.mark.parametrize(
+    ("arn", "code", "said"),
+    [
+        ("arn:aws:sqs:eu-west-1:1:q", "AccessDenied", "allow the relay's role sqs:SendMessage on {}"),
+        ("arn:aws:sqs:eu-west-1:1:q", "QueueDoesNotExist", "create queue {}"),
+        ("arn:aws:sqs:eu-west-1:1:q", "KmsDisabled", "enable the key of {}, or give the queue another one"),
+        ("arn:aws:sqs:eu-west-1:1:q.fifo", "UnsupportedOperation", "{} takes no such request"),
+        (
+            "arn:aws:events:eu-west-1:1:event-bus/b",
+            "AccessDeniedException",
+            "allow the relay's role events:Put",
+        ),
+        (
+            "arn:aws:events:eu-west-1:1:event-bus/b",
+            "NotAuthorizedForSourceException",
+            "allow the relay's role",
+        ),
+        ("arn:aws:kinesis:eu-west-1:1:stream/s", "ResourceNotFoundException", "create stream {}"),
+        (
+            "arn:aws:kinesis:eu-west-1:1:stream/s",
+            "ProvisionedThroughputExceededException",
+            "{} is throttled: ask for a higher quota, give a stream more shards",
+        ),
+    ],
+)
+def test_advice_is_that_of_the_kind_of_destination(arn: str, code: str, said: str) -> None:
+    assert find_remedy("publish_failed", code, topic_arn=arn).startswith(said.format(arn))
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "destination-not-allowed",
+        "destination-name",
+        "detail-type:129>128",
+        "extension-name:x-y",
+        "MalformedDetail",
+        "InvalidArgumentException",
+    ],
+)
+def test_what_a_destination_refuses_is_parked_with_advice(reason: str) -> None:
+    assert find_park_remedy(reason)

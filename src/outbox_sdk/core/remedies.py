@@ -123,7 +123,10 @@ _PARKS: Mapping[str, str] = {
     "ParameterValueInvalid": _REFUSED,
     "hops": "consumers write to each other in a circle: find the one that answers its own cause",
     "age": "older than OUTBOX_PARK_OLDER_THAN_SECONDS, as after a restore: redrive what is still wanted",
-    **dict.fromkeys(("InvalidArgument", "InvalidMessageContents", "MalformedDetail"), _REFUSED_ELSEWHERE),
+    "InvalidArgument": _REFUSED_ELSEWHERE,
+    "InvalidArgumentException": _REFUSED_ELSEWHERE,
+    "InvalidMessageContents": _REFUSED_ELSEWHERE,
+    "MalformedDetail": _REFUSED_ELSEWHERE,
     "size": "larger than its topic takes: send less, or raise the topic's limit and OUTBOX_TOPIC_MAX_BYTES",
     "destination-not-allowed": (
         "OUTBOX_ALLOWED_TOPICS has to name what is no topic: add the destination, or correct the producer"

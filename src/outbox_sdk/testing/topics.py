@@ -11,7 +11,7 @@ from outbox_sdk.core.destinations import Service, route_of
 from outbox_sdk.core.entry import Entry
 from outbox_sdk.core.publish import EntryFailed, Published, PublishRequest, PublishResponse, RequestFailed
 
-__all__ = ["InMemoryTopics", "PublishedMessage"]
+__all__ = ["InMemoryTopics", "PublishedMessage", "name_of"]
 
 _DEDUPLICATION_SECONDS = 300.0
 
@@ -70,10 +70,9 @@ class InMemoryTopics:
 
     async def publish(self, request: PublishRequest) -> PublishResponse:
         """Accept the entries of one request, but for those that are to fail."""
-        kind, name = route_of(request.topic)
-        topic = f"{kind.scheme}:{name}" if kind.scheme else name
+        topic = name_of(request.topic)
         if self._topics is not None and topic not in self._topics:
-            return _MISSING[kind.service]
+            return _MISSING[route_of(request.topic)[0].service]
         return tuple(self._settle(topic, entry) for entry in request.entries)
 
     def _settle(self, topic: str, entry: Entry) -> Published | EntryFailed:
@@ -97,3 +96,15 @@ class InMemoryTopics:
         if entry.deduplication_id is not None:
             self._accepted[topic, entry.deduplication_id] = (self._now(), sns_message_id)
         return sns_message_id
+
+
+def name_of(arn: str) -> str:
+    """Give a topic's name as it is in its ARN, or the route of another destination.
+
+    >>> name_of("arn:aws:sns:us-east-1:000000000000:orders")
+    'orders'
+    >>> name_of("arn:aws:events:us-east-1:000000000000:event-bus/orders")
+    'eventbridge:orders'
+    """
+    kind, name = route_of(arn)
+    return f"{kind.scheme}:{name}" if kind.scheme else name

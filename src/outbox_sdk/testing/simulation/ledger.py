@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
+from outbox_sdk.core.destinations import SNS, is_ordered_route, route_of
 from outbox_sdk.core.identifiers import ItemKey
 from outbox_sdk.core.items import is_outstanding
-from outbox_sdk.core.publish import MAX_ENTRIES, PublishRequest
+from outbox_sdk.core.publish import PublishRequest
 from outbox_sdk.core.table import PARKED, TableDesign
 from outbox_sdk.testing.simulation.scenario import Commit, Scenario
 from outbox_sdk.testing.simulation.tracked import (
@@ -153,7 +154,9 @@ class Ledger:
         )
         groups = [entry.group_id for entry in request.entries if entry.group_id is not None]
         keys = {entry.message.key for entry in request.entries}
-        if not (1 <= count <= MAX_ENTRIES and size <= limit and len(keys) == count):
+        takes, _ = route_of(request.topic)
+        room = limit if takes is SNS else takes.request_bytes
+        if not (1 <= count <= takes.max_entries and size <= room and len(keys) == count):
             self.violate("illegal request", f"{count} entries of {size} bytes")
         if len(set(groups)) != len(groups):
             self.violate("illegal request", "two entries of one group: a failure of one may be overtaken")
@@ -197,7 +200,7 @@ class Ledger:
         commit = tracked.commit
         # What has left the stream keeps its order only where it is published from the table.
         touching = not self.scenario.relaying.sweep_publishes
-        if not commit.topic.endswith(".fifo") or not self._keeps_order or (tracked.left_stream and touching):
+        if not is_ordered_route(commit.topic) or not self._keeps_order or (tracked.left_stream and touching):
             return
         for other in self._lanes[commit.topic, commit.aggregate]:
             waits = other.good and not (other.acceptances or other.parks or other.removed)

@@ -23,14 +23,14 @@ from outbox_sdk.testing.simulation.scenario import Fault, FaultPlan, Operation
 from outbox_sdk.testing.simulation.stream import SimulatedStream
 from outbox_sdk.testing.simulation.tracked import EPOCH, Acceptance, Invocation
 from outbox_sdk.testing.table import InMemoryTable
-from outbox_sdk.testing.topics import InMemoryTopics
+from outbox_sdk.testing.topics import InMemoryTopics, name_of
 
 __all__ = ["TOPIC_MAX_BYTES", "SimulatedPorts", "SimulatedTable"]
 
 _T = TypeVar("_T")
 
 TOPIC_MAX_BYTES = 2_048
-"""The topics' message size limit here: small, so that requests are often full by bytes."""
+"""The message size limit here, and that of a request to a topic: small, so that requests are often full."""
 
 
 class SimulatedTable(InMemoryTable):
@@ -150,7 +150,7 @@ class SimulatedPorts:
 
     async def publish(self, request: PublishRequest) -> PublishResponse:
         """Publish; every acceptance is known to the ledger, also where the relay never hears of it."""
-        topic = request.topic.rpartition(":")[2]
+        topic = name_of(request.topic)
         accepted: dict[int, Acceptance] = {}
 
         def work(fault: Fault) -> PublishResponse:

@@ -214,7 +214,7 @@ class _Simulation:
             design=self._design,
             wrapping=Wrapping(
                 routing=msgspec.structs.replace(ROUTING, allowed=topics),
-                limits=TopicLimits(TOPIC_MAX_BYTES),
+                limits=TopicLimits(TOPIC_MAX_BYTES, dict.fromkeys(topics, TOPIC_MAX_BYTES)),
                 source="/outbox/outbox",
             ),
             max_concurrency=relaying.max_concurrency,

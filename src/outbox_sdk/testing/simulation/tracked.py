@@ -15,10 +15,10 @@ EPOCH = 1_800_000_000.0
 
 INVARIANTS = {
     "lost": "what was committed is accepted by its topic, or parked, before its record is let go",
-    "overtaken": "on a FIFO topic, an aggregate's messages are first accepted in the order of their commits",
+    "overtaken": "where order is kept, messages of an aggregate are first accepted in the order of commits",
     "marked first": "no mark comes before the topic has accepted the message",
     "duplicate": "a message is accepted again only after a fault that can be named",
-    "delivered twice": "a FIFO topic delivers nothing twice within five minutes",
+    "delivered twice": "a FIFO topic or queue delivers nothing twice within five minutes",
     "innocent": "only what cannot be published is parked, and nothing is discarded",
     "illegal request": "every request is one that the service takes",
     "illegal answer": "every answer names records of its batch, verbatim and once, in Lambda's words",
