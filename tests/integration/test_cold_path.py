@@ -103,7 +103,7 @@ def invoke_cold(wire: Wire, *, topic: str | None = None, **environment: str) -> 
         # On a busy machine a process may take seconds to start, and records of that age are looked up.
         "OUTBOX_RECHECK_AFTER_SECONDS": "3600",
     }
-    named = {} if topic is None else {"Topic": {"S": topic}}
+    named: dict[str, Any] = {} if topic is None else {"Topic": {"S": topic}}
     done = subprocess.run(
         [sys.executable, "-c", INVOKE],
         input=json.dumps(write_event(insert_records(3, **named))),
