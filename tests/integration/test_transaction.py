@@ -113,6 +113,8 @@ async def test_four_megabytes_pass_and_one_byte_more_is_refused_by_name(local: A
     outbox, client = Outbox(unique, topic_max_bytes=262_144), Counted(local)
     orders = f"{unique}-orders"
 
+    entries: list[Any] = []
+
     async def write(bytes_over: int, prefix: str) -> None:
         async with outbox.transaction(client) as tx:
             for number in range(9):
@@ -139,6 +141,7 @@ async def test_four_megabytes_pass_and_one_byte_more_is_refused_by_name(local: A
             last = outbox.put("x", aggregate_id="7", topic="t", message_id=f"{prefix}-2")
             rest = MAX_TRANSACTION_BYTES - used - read_action(last, 0).size + bytes_over
             tx.publish("x" * (1 + rest), aggregate_id="7", topic="t", message_id=f"{prefix}-2")
+            entries[:] = [action.entry for action in tx._actions]
 
     await write(0, "a")
     assert client.calls == 1
@@ -146,6 +149,8 @@ async def test_four_megabytes_pass_and_one_byte_more_is_refused_by_name(local: A
     with pytest.raises(TransactionRefused, match=r"TransactionTooLarge: with message b-2 \(action 13\)"):
         await write(1, "b")
     assert client.calls == 1
+    with pytest.raises(ClientError, match="Payload Size: 4194305"):
+        await local.transact_write_items(TransactItems=entries)
 
 
 @pytest.mark.once

@@ -460,6 +460,19 @@ async def test_a_message_of_a_drawn_id_can_only_be_ones_own(answers: tuple[Excep
     assert len(client.requests) == len(answers)
 
 
+async def test_a_drawn_id_hides_no_other_condition() -> None:
+    client = Client(LOST, cancellation(FAILED, "None"))
+
+    async def write() -> None:
+        async with OUTBOX.transaction(client, retries=AT_ONCE) as tx:
+            tx.add(DELETE)
+            tx.publish("{}", aggregate_id="7", topic="t")
+
+    with pytest.raises(ConditionFailed) as failure:
+        await write()
+    assert failure.value.action == 0
+
+
 @pytest.mark.parametrize("publish", [True, False])
 async def test_a_message_of_a_given_id_may_be_anybodys(publish: bool) -> None:
     client = Client(LOST, cancellation(FAILED))
