@@ -39,9 +39,12 @@ _keys = _simple_keys | _tenants | st.sampled_from(["a" * 256, "0" * 241 + "@" + 
 _values = (
     st.text(_VALUES, min_size=1, max_size=12)
     | st.builds("{} {}".format, st.text(_VALUES, max_size=3), st.text(_VALUES, min_size=1, max_size=3))
-    | st.text(_VALUES, min_size=120, max_size=256)
+    | st.builds(str.__mul__, st.sampled_from(_VALUES), st.integers(120, 256))
 )
-_members = st.lists(st.tuples(_keys, _values), max_size=32, unique_by=lambda member: member[0])
+_member = st.tuples(_keys, _values)
+_members = st.one_of(
+    [st.lists(_member, max_size=size, unique_by=lambda each: each[0]) for size in (3, 6, 32)]
+)
 contexts = st.builds(
     TraceContext,
     _ids(32),
