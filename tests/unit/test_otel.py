@@ -224,6 +224,26 @@ async def test_each_message_is_a_span_of_its_own_trace() -> None:
     assert parent_of(second) is None
 
 
+@pytest.mark.parametrize(
+    ("place", "system"),
+    [
+        ("sqs:eu-west-1:123456789012:billing.fifo", "aws_sqs"),
+        ("events:eu-west-1:123456789012:event-bus/billing.fifo", "aws.eventbridge"),
+        ("kinesis:eu-west-1:123456789012:stream/billing.fifo", "aws.kinesis"),
+    ],
+)
+async def test_other_destinations_are_named(place: str, system: str) -> None:
+    spans = Spans()
+    request = PublishRequest(TopicArn(f"arn:aws:{place}"), (entry("1"),))
+    await TracedPublisher(Answers((Published("1"),)), spans.tracer).publish(request)
+
+    span = spans.named("publish billing.fifo")
+    attributes = dict(span.attributes or {})
+    assert attributes["messaging.system"] == system
+    assert attributes["messaging.destination.name"] == "billing.fifo"
+    assert "aws.sns.topic.arn" not in attributes
+
+
 async def test_what_one_message_failed_for_is_in_its_span() -> None:
     spans, _ = await publish(
         (Published("sns-1"), EntryFailed("InternalError", False)), entry("1"), entry("2")

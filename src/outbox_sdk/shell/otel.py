@@ -21,7 +21,8 @@ from outbox_sdk.shell.ports import Publisher
 
 __all__ = ["TracedPublisher", "current_trace", "open_process_span"]
 
-_SYSTEMS = {"sns": "aws.sns", "sqs": "aws_sqs"}
+# The first two are the conventions' own; for the others they name none.
+_SYSTEMS = {"sns": "aws.sns", "sqs": "aws_sqs", "events": "aws.eventbridge", "kinesis": "aws.kinesis"}
 
 
 def current_trace() -> TraceContext | None:
@@ -141,16 +142,21 @@ def _creation_links(trace: TraceContext | None) -> list[Link]:
 
 
 def _span_name(operation: str, arn: str, topic: str | None = None) -> str:
-    return f"{operation} {arn.rpartition(':')[2] or topic or ''}".strip()
+    return f"{operation} {_place_name(arn) or topic or ''}".strip()
+
+
+def _place_name(arn: str) -> str:
+    """Give the name of a topic, queue, bus or stream: ARNs of the last two say first which of them it is."""
+    return arn.rpartition(":")[2].rpartition("/")[2]
 
 
 def _attributes(name: str, kind: str, arn: str) -> dict[str, str]:
     service = arn.split(":")[2] if arn.count(":") >= 5 else ""
     found = {
-        "messaging.system": _SYSTEMS.get(service, f"aws_{service}" if service else "aws_sqs"),
+        "messaging.system": _SYSTEMS.get(service, "aws_sqs"),
         "messaging.operation.name": name,
         "messaging.operation.type": kind,
-        "messaging.destination.name": arn.rpartition(":")[2],
+        "messaging.destination.name": _place_name(arn),
         "aws.sns.topic.arn": arn if service == "sns" else "",
     }
     return {key: value for key, value in found.items() if value}
