@@ -73,7 +73,7 @@ locals {
 
   # Text for text: what may stand for several is left for the next step.
   policy_texts = {
-    for role, by_strategy in local.design.policies : role => replace(replace(replace(replace(replace(replace(replace(replace(replace(
+    for role, by_strategy in local.design.policies : role => replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(
       jsonencode(by_strategy[var.mark_strategy]),
       "/,\"(${local.unused})\\.@region@\\.@dns_suffix@\"/", ""),
       "@account@", local.account),

@@ -24,9 +24,10 @@ from outbox_sdk.core.destinations import (
 )
 from outbox_sdk.core.embedding import encode_document
 from outbox_sdk.core.entry import Entry, TopicLimits, encode_entry, find_publish_fault
-from outbox_sdk.core.envelope import encode_envelope
+from outbox_sdk.core.envelope import ENVELOPE_KINDS, PAYLOAD_SIZE, encode_envelope
 from outbox_sdk.core.identifiers import AccountId, AggregateId, MessageId, Region, TopicName
 from outbox_sdk.core.message import OutboxMessage
+from outbox_sdk.core.pointer import encode_pointer
 from outbox_sdk.core.publish import (
     EntryFailed,
     Published,
@@ -231,6 +232,32 @@ def test_one_object_says_what_body_and_attributes_would_have_said(message: Outbo
     extensions = {name.lower(): value for name, value in attributes.items() if name in message.headers}
     assert extensions.items() <= said.items()
     assert ("schemaversion" in said) == (message.schema_version is not None)
+
+
+@pytest.mark.parametrize("kind", ENVELOPE_KINDS)
+def test_a_claimed_body_is_referred_to_and_not_embedded(kind: Any) -> None:
+    key = "claims/outbox/body/A/M/" + "0" * 64 + "-" + "f" * 16
+    pointer = encode_pointer("orders", key)
+    message = OutboxMessage(
+        key=our.item_key(TableDesign.ordered, "a", "m"),
+        marker={"S": "03"},
+        message_id=MessageId("m"),
+        aggregate_id=AggregateId("a"),
+        topic=TopicName("kinesis:orders"),
+        body=pointer,
+        headers={PAYLOAD_SIZE: "300000"},
+    )
+
+    entry = encode(message, kind)
+
+    assert isinstance(entry, Entry)
+    said = json.loads(entry.envelope.body)
+    if kind == "cloudevents":
+        assert (said["dataref"], said["datasize"]) == (f"s3://orders/{key}", "300000")
+        assert "data" not in said
+    else:
+        assert said["data"] == json.loads(pointer)
+        assert said["attributes"][PAYLOAD_SIZE] == "300000"
 
 
 @pytest.mark.parametrize("name", ["trace.id", "x-y", "ID", "Source", "schemaversion"])

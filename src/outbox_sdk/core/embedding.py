@@ -54,8 +54,9 @@ def encode_document(message: OutboxMessage, kind: EnvelopeKind, *, source: str) 
         if name in document or name in extensions or not _EXTENSION_NAME_CHARACTERS.issuperset(name):
             return Refusal(f"extension-name:{attribute.name}")
         extensions[name] = attribute.value
-    data = document.pop("data")
-    return _encode({**document, **extensions, "data": data})
+    # At the end, where there is any: the data of a claim is elsewhere.
+    at_last = {"data": document.pop("data")} if "data" in document else {}
+    return _encode({**document, **extensions, **at_last})
 
 
 def encode_event(message: OutboxMessage, kind: EnvelopeKind, *, source: str) -> Envelope | Refusal:
