@@ -27,7 +27,19 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 def test_the_readme_runs_from_top_to_bottom() -> None:
     namespace = readme_namespace()
 
-    assert namespace["report"].counts() == {"dispatched": 1}
+    assert [message.topic for message in namespace["stack"].published] == ["order--created"]
+    assert namespace["dynamodb"].items("accounts") == [{"PK": {"S": "sales"}, "Balance": {"N": "120"}}]
+    assert len(namespace["dynamodb"].items("inbox")) == 1
+    assert namespace["run"].violations == ()
+
+
+def test_the_service_of_the_readme_has_thirty_lines() -> None:
+    """Define, transact and consume; the relay between is the package's. Imports count, empty lines do not."""
+    service, *_ = code_blocks(ROOT / "README.md", "python")
+
+    assert len(service) <= 30
+    for part in ("@message(", "outbox.transaction(", "tx.publish(", "@consumer(", "tx.guard("):
+        assert any(part in line for line in service)
 
 
 def test_the_page_of_the_producer_runs_from_top_to_bottom() -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from time import time
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
@@ -44,6 +45,24 @@ class PublishedMessage(msgspec.Struct, frozen=True, kw_only=True):
         document: dict[str, Any] = msgspec.json.decode(self.body)
         carried = document.get("attributes") or {"MessageId": document.get("id")}
         return str(carried["MessageId"])
+
+    def to_sqs_record(self) -> dict[str, Any]:
+        """Give the record that Lambda hands to a consumer's function.
+
+        Of a queue that is subscribed with raw message delivery, or that the message was sent to. Each call is
+        one delivery more, under an id of its own.
+        """
+        return {
+            "messageId": str(uuid4()),
+            "receiptHandle": "in-memory",
+            "body": self.body,
+            "attributes": {"ApproximateReceiveCount": "1"}
+            | ({} if self.group_id is None else {"MessageGroupId": self.group_id}),
+            "messageAttributes": {
+                name: {"stringValue": value, "dataType": "String"} for name, value in self.attributes.items()
+            },
+            "eventSource": "aws:sqs",
+        }
 
 
 class InMemoryTopics:
