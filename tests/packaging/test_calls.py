@@ -3,20 +3,32 @@
 import json
 import subprocess
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from outbox_sdk.core.claim import ClaimPlace
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.text import format_instant
 from outbox_sdk.packaging.interpreters import find_interpreter
 from outbox_sdk.packaging.models import carried_operations
 from tests.support.events import insert_records, write_event
-from tests.support.outbox_tables import Items, item_of
-from tests.support.wire import Answer, Call, Reply, Wire, dynamodb_error, items_answer, open_wire, sns_error
+from tests.support.outbox_tables import Items, item_of, key_of
+from tests.support.wire import (
+    Answer,
+    Call,
+    Reply,
+    Wire,
+    dynamodb_error,
+    items_answer,
+    objects_answer,
+    open_wire,
+    s3_error,
+    sns_error,
+)
 
 pytestmark = [pytest.mark.once, pytest.mark.integration]
 
@@ -36,6 +48,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "SendMessageBatch": {"QueueUrl": "http://q/1/q", "Entries": [{"Id": "0", "MessageBody": "x"}]},
     "Query": {"TableName": "outbox"},
     "UpdateItem": {"TableName": "outbox", "Key": {"PK": {"S": "a"}}},
+    "ListObjectsV2": {"Bucket": "claims"},
+    "PutObject": {"Bucket": "claims", "Key": "k"},
+    "DeleteObjects": {"Bucket": "claims", "Delete": {"Objects": [{"Key": "k"}]}},
+}
+ERRORS: dict[str, Callable[[int, str], Answer]] = {
+    "s3": s3_error,
+    "sns": lambda status, code: sns_error(status, code, "no"),
 }
 ROUTES = {
     "sqs:billing": "SendMessageBatch",
@@ -49,6 +68,10 @@ REFUSALS = {
         (400, "ResourceNotFoundException", "ResourceNotFoundException"),
         (400, "ThrottlingException", "ThrottlingException"),
         (400, "ValidationException", "ClientError"),
+    ],
+    "s3": [
+        (403, "AccessDenied", "ClientError"),
+        (503, "SlowDown", "ClientError"),
     ],
     "events": [(500, "InternalException", "InternalException"), (400, "ThrottlingException", "ClientError")],
     "kinesis": [
@@ -114,6 +137,7 @@ def step(
         "OUTBOX_MARK_STRATEGY": strategy,
         "OUTBOX_RECHECK_AFTER_SECONDS": str(recheck_after),
         "OUTBOX_ALLOWED_TOPICS": "",  # the next step's environment is set over this one's
+        "OUTBOX_CLAIM_BUCKET": "",
         **settings,
     }
     return {"role": role, "event": event, "environment": environment}
@@ -163,10 +187,16 @@ def test_every_operation_of_the_functions_is_called_from_the_zip(task: Path, run
         ),
         step("touches", "sweeper", {}),
         step("sweeps", "sweeper", {"publish": True}),
+        step("sweeps-claims", "sweeper", {}, OUTBOX_CLAIM_BUCKET="claims"),
     ]
     with open_wire() as wire:
         wire.always("Query", query_answer(item))
         wire.always("BatchGetItem", get_answer(item))
+        # A body whose item is there, and a note of one that is not.
+        body = ClaimPlace("claims", "claims/", "outbox").encode_key(
+            key_of(item, TableDesign.ordered), TableDesign.ordered, digest="0" * 64, nonce="0" * 16
+        )
+        wire.always("ListObjectsV2", objects_answer(body, "claims/outbox/gone/elsewhere"))
         done = run_from_zip(task, runtime, wire, invocations=invocations)
     seen = defaultdict(set)
     for call in wire.calls:
@@ -181,11 +211,17 @@ def test_every_operation_of_the_functions_is_called_from_the_zip(task: Path, run
         **{route: {name, "BatchExecuteStatement"} for route, name in ROUTES.items()},
         "touches": {"Query", "BatchGetItem", "UpdateItem"},
         "sweeps": {"Query", "BatchGetItem", "PublishBatch", "BatchExecuteStatement"},
+        "sweeps-claims": {
+            *("Query", "BatchGetItem", "UpdateItem"),
+            *("ListObjectsV2", "PutObject", "DeleteObjects"),
+        },
     }
     assert set.union(*seen.values()) == {name for names in carried_operations().values() for name in names}
     assert done["invocations"][:8] == [{"batchItemFailures": []}] * 8
     assert done["invocations"][8]["touched"] == 1
     assert done["invocations"][9]["outcomes"] == {"dispatched": 1}
+    assert done["invocations"][10]["claims"]["kept"] == {"needed": 1}
+    assert done["invocations"][10]["claims"]["failures"] == {}
     assert [line["level"] for line in done["log"] if line["message"] == "batch_relayed"] == ["INFO"] * 8
     assert done["foreign"] == []
     assert done["without_byte_code"] == []
@@ -206,8 +242,7 @@ def test_errors_keep_their_codes(task: Path, runtime: str) -> None:
     ]
     with open_wire() as wire:
         for service, operation, status, code, _ in refusals:
-            error = sns_error(status, code, "no") if service == "sns" else dynamodb_error(status, code)
-            wire.script(operation, error)
+            wire.script(operation, ERRORS.get(service, dynamodb_error)(status, code))
         done = run_from_zip(task, runtime, wire, calls=calls)
 
     assert len(refusals) > 20

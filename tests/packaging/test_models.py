@@ -45,6 +45,9 @@ def test_requests_answers_and_errors_are_read_as_before(service: str) -> None:
     cut = ServiceModel(cut_model(full_model(service), SERVICES[service]), service)
 
     assert cut.metadata == full.metadata
+    assert [(each.name, each.type) for each in cut.client_context_parameters] == [
+        (each.name, each.type) for each in full.client_context_parameters
+    ]
     assert cut.operation_names == SERVICES[service]
     for name in SERVICES[service]:
         before, after = full.operation_model(name), cut.operation_model(name)

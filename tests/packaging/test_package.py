@@ -190,6 +190,8 @@ def test_botocores_data_is_what_its_clients_read(package: zipfile.ZipFile) -> No
         "events/2015-10-07/service-2.json",
         "kinesis/2013-12-02/endpoint-rule-set-1.json",
         "kinesis/2013-12-02/service-2.json",
+        "s3/2006-03-01/endpoint-rule-set-1.json",
+        "s3/2006-03-01/service-2.json",
         "partitions.json",
         "sdk-default-configuration.json",
         "sns/2010-03-31/endpoint-rule-set-1.json",

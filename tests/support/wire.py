@@ -1,7 +1,7 @@
 """An AWS endpoint that tests write the answers of, and that counts what reaches it: requests and connections.
 
-It speaks as much of SNS, SQS, EventBridge, Kinesis, DynamoDB and STS as the relay uses. What is not scripted
-succeeds.
+It speaks as much of SNS, SQS, EventBridge, Kinesis, DynamoDB and STS as the relay uses, and of S3 as the
+sweeper does. What is not scripted succeeds.
 """
 
 import asyncio
@@ -29,9 +29,11 @@ __all__ = [
     "Wire",
     "dynamodb_error",
     "items_answer",
+    "objects_answer",
     "open_wire",
     "publish_answer",
     "raw_answer",
+    "s3_error",
     "sns_error",
     "statements_answer",
 ]
@@ -188,7 +190,7 @@ async def _serve(wire: Wire, started: "Future[None]", stop: asyncio.Event) -> No
 
     wire._loop = asyncio.get_running_loop()
     app = web.Application(client_max_size=16 * 1024 * 1024)
-    app.router.add_post("/", handle)
+    app.router.add_route("*", "/{path:.*}", handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     handlers = runner.server
@@ -282,8 +284,45 @@ async def _read_call(request: web.Request) -> Call:
     if target is not None:
         assert request.headers["Content-Type"] in ("application/x-amz-json-1.0", "application/x-amz-json-1.1")
         return Call(target.rpartition(".")[2], json.loads(body), access_key)
+    if request.path != "/":
+        return Call(_s3_operation(request), {"path": request.path, **request.query}, access_key)
     fields = dict(parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True))
     return Call(fields["Action"], fields, access_key)
+
+
+def _s3_operation(request: web.Request) -> str:
+    """Tell what is asked of S3, which has no word for it in a request."""
+    names = {
+        ("GET", "list-type"): "ListObjectsV2",
+        ("POST", "delete"): "DeleteObjects",
+        ("PUT", ""): "PutObject",
+    }
+    marks = [name for name in ("list-type", "delete") if name in request.query]
+    return names[request.method, marks[0] if marks else ""]
+
+
+# Answers of S3
+
+
+def s3_error(status: int, code: str) -> Answer:
+    """Refuse a request as S3 does: an ``Error`` in XML, without anything around it."""
+    document = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>"
+    return lambda _: Reply(status, "application/xml", document)
+
+
+def objects_answer(*keys: str) -> Answer:
+    """List those of some keys that are asked for, written long ago."""
+
+    def answer(call: Call) -> Reply:
+        found = "".join(
+            f"<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+            for key in keys
+            if key.startswith(call.body["prefix"])
+        )
+        document = f"<ListBucketResult><IsTruncated>false</IsTruncated>{found}</ListBucketResult>"
+        return Reply(200, "application/xml", document)
+
+    return answer
 
 
 # Answers of SNS and STS
@@ -391,8 +430,11 @@ _DEFAULTS: dict[str, Answer] = {
     "BatchExecuteStatement": statements_answer(),
     "BatchGetItem": items_answer(),
     "BatchWriteItem": lambda _: _json_reply({"UnprocessedItems": {}}),
+    "DeleteObjects": lambda _: Reply(200, "application/xml", "<DeleteResult></DeleteResult>"),
     "GetCallerIdentity": _identity_reply,
+    "ListObjectsV2": objects_answer(),
     "PublishBatch": publish_answer(),
+    "PutObject": lambda _: Reply(200, "application/xml", ""),
     "PutEvents": lambda call: _json_reply(
         {"FailedEntryCount": 0, "Entries": [{"EventId": str(uuid4())} for _ in call.body["Entries"]]}
     ),

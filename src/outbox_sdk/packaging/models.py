@@ -50,6 +50,8 @@ def cut_model(model: Mapping[str, _Document], operations: Collection[str]) -> di
     rest = {key: value for key, value in model.items() if key != "examples"}
     cut = {**rest, "operations": kept, "shapes": {name: shapes[name] for name in sorted(reached)}}
     undocumented: dict[str, _Document] = _without_documentation(cut)
+    for parameter in undocumented.get("clientContextParams", {}).values():
+        parameter["documentation"] = ""  # botocore reads it
     return undocumented
 
 
