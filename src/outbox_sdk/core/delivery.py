@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from outbox_sdk.core.attributes import read_attributes
-from outbox_sdk.core.envelope import RESERVED_ATTRIBUTES, EnvelopeKind
+from outbox_sdk.core.envelope import PAYLOAD_SIZE, RESERVED_ATTRIBUTES, EnvelopeKind
 from outbox_sdk.core.errors import UndecodableDeliveryError
 from outbox_sdk.core.identifiers import AggregateId, CorrelationId, MessageId, TopicArn
 from outbox_sdk.core.trace import CAUSATION_ID, TRACEPARENT, TRACESTATE, TraceContext, read_trace
@@ -185,6 +185,8 @@ def _deliver(text: str, found: Mapping[str, str], envelope: EnvelopeKind, transp
         raise UndecodableDeliveryError("envelope", envelope)
     # Where the attributes have come along they say it all; what the envelope says stands in for them.
     named = found if "MessageId" in found else {**content.attributes, **found}
+    if PAYLOAD_SIZE in content.attributes:  # an event that refers to its data has no attribute for it
+        named = {**named, PAYLOAD_SIZE: content.attributes[PAYLOAD_SIZE]}
     topic = content.topic or (transport.topic_arn or "").rpartition(":")[2] or None
     return Delivery(
         message_id=MessageId(_required(named, "MessageId")),

@@ -35,10 +35,13 @@ _POINTER_CLASS = "software.amazon.payloadoffloading.PayloadS3Pointer"
 _SIZE = re.compile(r"0|[1-9][0-9]{0,11}")
 _REFERENCE = "s3://"
 
-ClaimFault = Literal["pointer", "bucket", "too-large", "missing", "size", "digest", "text", "unavailable"]
+ClaimFault = Literal[
+    "no-store", "pointer", "bucket", "too-large", "missing", "size", "digest", "text", "unavailable"
+]
 """Why a claimed body was not written or read; see :class:`ClaimError`."""
 
 _ADVICE: Mapping[ClaimFault, str] = {
+    "no-store": "has to be read from S3: give the consumer a ClaimStore as `claims`",
     "pointer": "is no pointer that an outbox has written",
     "bucket": "is in a bucket that is not among those to read from: name it in `buckets` if it is yours",
     "too-large": "is larger than `max_bytes`",

@@ -6,7 +6,8 @@ from typing import assert_never
 
 import msgspec
 
-from outbox_sdk.core.envelope import TRACE_EXTENSIONS, EnvelopeKind
+from outbox_sdk.core.envelope import PAYLOAD_SIZE, TRACE_EXTENSIONS, EnvelopeKind
+from outbox_sdk.core.pointer import decode_data_reference
 from outbox_sdk.core.text import format_instant
 
 __all__ = ["Content", "is_json_type", "unwrap"]
@@ -44,6 +45,8 @@ class _CloudEvent(msgspec.Struct):
     hops: str | int | None = None
     data: msgspec.Raw = msgspec.Raw(b"")
     data_base64: str | None = None
+    dataref: str | None = None
+    datasize: str | int | None = None
 
 
 class _Service(msgspec.Struct, frozen=True):
@@ -105,6 +108,9 @@ def is_json_type(content_type: str | None) -> bool:
 def _unwrap_cloudevent(event: _CloudEvent, content_type: str | None) -> Content | None:
     if event.specversion != "1.0" or event.data_base64 is not None:
         return None
+    # Data elsewhere is what a pointer leads to, and a pointer is what the body was.
+    elsewhere = event.dataref if not bytes(event.data) else None
+    pointer = None if elsewhere is None else decode_data_reference(elsewhere)
     named = {
         "MessageId": event.id,
         "AggregateId": event.partitionkey or event.subject,
@@ -113,10 +119,11 @@ def _unwrap_cloudevent(event: _CloudEvent, content_type: str | None) -> Content 
         "CorrelationId": event.correlationid,
         "Sequence": event.sequence,
         "Hops": event.hops,
+        PAYLOAD_SIZE: None if pointer is None else event.datasize,
         **{name: getattr(event, extension) for name, extension in TRACE_EXTENSIONS.items()},
     }
     return Content(
-        _read_data(event.data, content_type or event.datacontenttype),
+        pointer or _read_data(event.data, content_type or event.datacontenttype),
         {name: str(value) for name, value in named.items() if value is not None},
         created_at=event.time,
         source=event.source,

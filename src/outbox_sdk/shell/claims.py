@@ -2,7 +2,7 @@
 # ruff: noqa: N803 - arguments go by AWS's own names
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from outbox_sdk.core.claim import MAX_CLAIM_BYTES, Claim
@@ -57,9 +57,10 @@ class PointedBody(Protocol):
 class ClaimStore:
     """Reads the bodies that messages point to, from the buckets named here and from no other.
 
-    ``s3`` is an aiobotocore client of yours; retries are as it is configured. A body of more than
-    ``max_bytes`` is refused before it is read. Whoever may write messages could otherwise make this consumer
-    read any object that it may read, or fill its memory.
+    ``s3`` is an aiobotocore client of yours, or an async function that gives one, for where none can be open
+    yet: it is called each time that a body has to be read, on the loop on which it is read. Retries are as
+    the client is configured. A body of more than ``max_bytes`` is refused before it is read. Whoever may
+    write messages could otherwise make this consumer read any object that it may read, or fill its memory.
 
     >>> from outbox_sdk.testing import InMemoryBucket
     >>> store = ClaimStore(InMemoryBucket("orders-claims"), buckets=["orders-claims"])
@@ -70,7 +71,13 @@ class ClaimStore:
         ConfigurationError: no bucket is named, or one by a name that S3 would not take.
     """
 
-    def __init__(self, s3: BodyReader, *, buckets: Collection[str], max_bytes: int = MAX_CLAIM_BYTES) -> None:
+    def __init__(
+        self,
+        s3: BodyReader | Callable[[], Awaitable[BodyReader]],
+        *,
+        buckets: Collection[str],
+        max_bytes: int = MAX_CLAIM_BYTES,
+    ) -> None:
         if isinstance(buckets, str) or not buckets or not all(map(is_bucket_name, buckets)):
             raise ConfigurationError("buckets", f"{buckets!r} is not a list of names of buckets")
         self._s3 = s3
@@ -105,8 +112,9 @@ class ClaimStore:
 
     async def _read(self, pointer: Pointer) -> bytes:
         try:
+            s3 = await self._s3() if callable(self._s3) else self._s3
             # Any: with the client's types, and without them, a stream is in it.
-            answer: Any = await self._s3.get_object(Bucket=pointer.bucket, Key=pointer.key)
+            answer: Any = await s3.get_object(Bucket=pointer.bucket, Key=pointer.key)
             async with answer["Body"] as stream:
                 # Not read at all where it cannot be right: it may be of any size.
                 if answer["ContentLength"] != pointer.size:

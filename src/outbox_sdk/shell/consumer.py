@@ -13,16 +13,19 @@ from functools import update_wrapper
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
+import msgspec
+
 from outbox_sdk.core.delivery import Delivery, decode_sns_record, decode_sqs_record
-from outbox_sdk.core.envelope import EnvelopeKind
+from outbox_sdk.core.envelope import PAYLOAD_SIZE, EnvelopeKind
 from outbox_sdk.core.errors import ConfigurationError, UndecodableMessageError
+from outbox_sdk.core.pointer import ClaimError, is_claimed
 from outbox_sdk.core.transaction_errors import AlreadyProcessed
 from outbox_sdk.shell.handling import handling
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
-__all__ = ["Decodes", "RecordHandler", "UnknownTypes", "consumer"]
+__all__ = ["Decodes", "FetchesBodies", "RecordHandler", "UnknownTypes", "consumer"]
 
 _EventT = TypeVar("_EventT")
 _EventT_co = TypeVar("_EventT_co", covariant=True)
@@ -36,6 +39,14 @@ class Decodes(Protocol[_EventT_co]):
 
     def decode(self, body: str, attributes: Mapping[str, object]) -> _EventT_co:
         """Read a message."""
+        ...
+
+
+class FetchesBodies(Protocol):
+    """What reads claimed bodies: a :class:`~outbox_sdk.ClaimStore`."""
+
+    async def fetch(self, delivery: Delivery, /) -> str:
+        """Give the body that a delivery points to."""
         ...
 
 
@@ -58,6 +69,7 @@ class RecordHandler(Generic[_EventT]):
         *,
         envelope: EnvelopeKind = "raw",
         unknown_types: UnknownTypes = "refuse",
+        claims: FetchesBodies | None = None,
         tracer: "Tracer | None" = None,
     ) -> None:
         if not inspect.iscoroutinefunction(function):
@@ -66,6 +78,7 @@ class RecordHandler(Generic[_EventT]):
         self._catalog = catalog
         self._envelope: EnvelopeKind = envelope
         self._unknown_types = unknown_types
+        self._claims = claims
         self._tracer = tracer
 
     # Any: the answer is a value or a coroutine, as the caller wants it, which no annotation can say.
@@ -86,12 +99,15 @@ class RecordHandler(Generic[_EventT]):
         Raises:
             UndecodableDeliveryError: the record holds no message of an outbox, or not in this envelope.
             UndecodableMessageError: the catalog cannot read it.
+            ClaimError: its body is in S3 and could not be read from there.
             Exception: whatever the function raises. The message then comes again, until the queue moves it
                 to its dead-letter queue.
         """
         delivery = self._decode_record(record)
         with handling(delivery, tracer=self._tracer):
             try:
+                if is_claimed(delivery.headers):
+                    delivery = await self._follow_pointer(delivery)
                 event = self._catalog.decode(delivery.body, delivery.attributes)
                 return await self.__wrapped__(event, delivery)
             except AlreadyProcessed:
@@ -105,6 +121,14 @@ class RecordHandler(Generic[_EventT]):
         """Handle a record on the loop that the process keeps; see :meth:`handle`. No loop may run here."""
         return _process_loop.run(self.handle(record))
 
+    async def _follow_pointer(self, delivery: Delivery) -> Delivery:
+        """Put the body in for its pointer, and take away what says that there is one."""
+        if self._claims is None:
+            raise ClaimError("no-store")
+        headers = {name: text for name, text in delivery.headers.items() if name != PAYLOAD_SIZE}
+        body = await self._claims.fetch(delivery)
+        return msgspec.structs.replace(delivery, body=body, headers=headers)
+
     def _decode_record(self, record: object) -> Delivery:
         if isinstance(record, Mapping) and "Sns" in record:
             return decode_sns_record(record, self._envelope)
@@ -116,13 +140,16 @@ def consumer(
     *,
     envelope: EnvelopeKind = "raw",
     unknown_types: UnknownTypes = "refuse",
+    claims: FetchesBodies | None = None,
     tracer: "Tracer | None" = None,
 ) -> Callable[[Callable[[_EventT, Delivery], Awaitable[object]]], RecordHandler[_EventT]]:
     """Make a handler of records of an async function that takes an event and its delivery.
 
     ``catalog`` reads the events; ``envelope`` is what the relay is configured with. ``unknown_types`` says
     what becomes of a type that the catalog does not hold: it is refused, and ends in the dead-letter queue,
-    or skipped as if it had been handled. ``tracer`` is for spans other than those of the global provider.
+    or skipped as if it had been handled. ``claims``, a :class:`~outbox_sdk.ClaimStore`, reads bodies that are
+    in S3; the function gets them as if they had travelled. ``tracer`` is for spans other than those of the
+    global provider.
 
     While the function runs, its delivery is the current one: see :func:`~outbox_sdk.handling`.
 
@@ -134,7 +161,9 @@ def consumer(
     """
 
     def decorate(function: Callable[[_EventT, Delivery], Awaitable[object]]) -> RecordHandler[_EventT]:
-        return RecordHandler(function, catalog, envelope=envelope, unknown_types=unknown_types, tracer=tracer)
+        return RecordHandler(
+            function, catalog, envelope=envelope, unknown_types=unknown_types, claims=claims, tracer=tracer
+        )
 
     return decorate
 

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from random import random
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar, overload
 from uuid import uuid4
 
 from outbox_sdk.core.actions import message_action
 from outbox_sdk.core.body import encode_body
 from outbox_sdk.core.catalog import Catalog
+from outbox_sdk.core.claim import Claim, ClaimCheck, claim_body
 from outbox_sdk.core.destinations import is_route
 from outbox_sdk.core.entry import TopicLimits, find_publish_fault
 from outbox_sdk.core.envelope import EnvelopeKind
@@ -52,7 +54,8 @@ class Outbox(Generic[_EventT_contra]):
     ``catalog`` holds the messages that may be put, each with its topic, and to a type checker makes this an
     ``Outbox[OrderCreated | OrderShipped]``. ``topic_max_bytes`` and ``envelope`` are what the relay is
     configured with, so that a message which could not be published is refused before it is written.
-    ``buckets`` spreads the index of outstanding messages (1 to 100).
+    ``buckets`` spreads the index of outstanding messages (1 to 100). ``claim_check`` sends bodies over a size
+    to S3, and a pointer in their place.
 
     It holds no client, and does no I/O: :meth:`put` only builds a value.
 
@@ -77,6 +80,7 @@ class Outbox(Generic[_EventT_contra]):
         topic_max_bytes: int | TopicLimits = ...,
         envelope: EnvelopeKind = ...,
         buckets: int = ...,
+        claim_check: ClaimCheck | None = ...,
     ) -> None: ...
     @overload
     def __init__(
@@ -88,6 +92,7 @@ class Outbox(Generic[_EventT_contra]):
         topic_max_bytes: int | TopicLimits = ...,
         envelope: EnvelopeKind = ...,
         buckets: int = ...,
+        claim_check: ClaimCheck | None = ...,
     ) -> None: ...
     def __init__(
         self,
@@ -98,6 +103,7 @@ class Outbox(Generic[_EventT_contra]):
         topic_max_bytes: int | TopicLimits = TopicLimits(),  # noqa: B008 - a frozen value
         envelope: EnvelopeKind = "raw",
         buckets: int = 16,
+        claim_check: ClaimCheck | None = None,
     ) -> None:
         if not 1 <= buckets <= 100:
             raise ConfigurationError("buckets", f"{buckets} is not between 1 and 100")
@@ -107,6 +113,7 @@ class Outbox(Generic[_EventT_contra]):
         self._limits = TopicLimits(topic_max_bytes) if isinstance(topic_max_bytes, int) else topic_max_bytes
         self._envelope: EnvelopeKind = envelope
         self._buckets = buckets
+        self._claim_check = claim_check
 
     @overload
     def put(
@@ -122,6 +129,7 @@ class Outbox(Generic[_EventT_contra]):
         headers: Mapping[str, str] | None = None,
         created_at: datetime | None = None,
         hops: int | None = None,
+        claims: list[Claim] | None = None,
     ) -> "TransactWriteItemTypeDef": ...
     @overload
     def put(
@@ -136,6 +144,7 @@ class Outbox(Generic[_EventT_contra]):
         headers: Mapping[str, str] | None = None,
         created_at: datetime | None = None,
         hops: int | None = None,
+        claims: list[Claim] | None = None,
     ) -> "TransactWriteItemTypeDef": ...
     def put(
         self,
@@ -150,6 +159,7 @@ class Outbox(Generic[_EventT_contra]):
         headers: Mapping[str, str] | None = None,
         created_at: datetime | None = None,
         hops: int | None = None,
+        claims: list[Claim] | None = None,
     ) -> "TransactWriteItemTypeDef":
         """Build the entry of ``TransactWriteItems`` that writes one message.
 
@@ -165,6 +175,10 @@ class Outbox(Generic[_EventT_contra]):
         delivery's, or else its message id, ``hops`` is the delivery's plus 1, so that consumers who write to
         each other come to an end, and the headers ``traceparent``, ``tracestate`` and ``CausationId`` are
         added where ten attributes leave room. With OpenTelemetry, the trace is that of the current span.
+
+        With a claim check, a body over its size is added to ``claims`` instead of the item: write what is in
+        there before you commit, by :func:`~outbox_sdk.write_claims` or by ``put_object(**claim.request())``
+        each.
 
         Not promised: that the message is written. It is written when your transaction commits.
 
@@ -205,9 +219,12 @@ class Outbox(Generic[_EventT_contra]):
             sequence=sequence,
             hops=hops,
         )
-        outgoing = add_headers(written, origin)
+        pointing, claim = self._claim(written, claims)
+        outgoing = add_headers(pointing, origin)
         item = encode_item(outgoing, self.design)
         self._check(outgoing, item)
+        if claims is not None and claim is not None:
+            claims.append(claim)
         # Any: the clients' own type is a closed dictionary, which the core does not know.
         entry: Any = message_action(self.table_name, item, self.design)
         return entry  # type: ignore[no-any-return]
@@ -259,6 +276,24 @@ class Outbox(Generic[_EventT_contra]):
         if self._catalog is not None and (of is not None or type(message) in self._catalog):
             return self._catalog.encode(message, of)
         return encode_body(message)
+
+    def _claim(
+        self, message: OutboxMessage, claims: list[Claim] | None
+    ) -> tuple[OutboxMessage, Claim | None]:
+        """Take out a body that is to be claimed; nobody has to write it where there is no list for it."""
+        if self._claim_check is None:
+            return message, None
+        pointing, claim = claim_body(
+            message, self._claim_check, self.design, table_name=self.table_name, nonce=token_hex(8)
+        )
+        if claim is not None and claims is None:
+            raise InvalidMessageError(
+                "claims",
+                f"message {message.message_id} has a body of {len(claim.body)} bytes, of which "
+                f"{self._claim_check.over_bytes} go into an item: give put() a list as claims=, and write "
+                "what is in it first",
+            )
+        return pointing, claim
 
     def _check(self, message: OutboxMessage, item: dict[str, Any]) -> None:
         """Refuse what the relay could not publish, by the relay's own rules, and what DynamoDB refuses."""
