@@ -134,6 +134,10 @@ class World:
 @example(
     histories=[Life(0, 0, 801, (800,), 96)], sweeps=[(700, False), (802, False), (830, False)], page=1_000
 )
+# The relay published from the stream's image when the item had been gone for nearly a day.
+@example(histories=[Life(0, 0, 100, (123,), 96)], sweeps=[(100, False), (200, False)], page=1_000)
+# The table did not answer while the item was there: nothing may be noted then.
+@example(histories=[Life(0, 0, 200, (199,), 96)], sweeps=[(30, True), (201, False)], page=1_000)
 # The table does not answer when it matters.
 @example(histories=[Life(0, 0, None, (), 0)], sweeps=[(30, True), (300, True), (301, True)], page=1_000)
 def test_a_body_goes_only_when_nobody_can_need_it(
@@ -222,6 +226,22 @@ async def test_a_sweep_without_time_says_so() -> None:
     assert not report.complete
     assert not report.succeeded
     assert PLACE.swept not in {key for _, key in world.s3.objects}
+
+
+async def test_a_body_in_its_first_day_costs_neither_a_look_nor_a_note() -> None:
+    """Its transaction may be under way; and most items are there as long as that."""
+    world = World([Life(0, 23, 900, (), 0)])
+    world.table.unreadable = True
+    await world.go_on(22)
+    report = await world.sweep()
+    assert (report.kept, report.failures, world.notes()) == ({"young": 1}, {}, set())
+    await world.go_on(24)
+    report = await world.sweep()
+    assert (report.kept, report.failures, world.notes()) == (
+        {"unread": 1},
+        {"AccessDeniedException": 1},
+        set(),
+    )
 
 
 async def test_less_than_a_day_is_refused() -> None:

@@ -234,7 +234,7 @@ class _Notes:
     async def take(self, place: ClaimPlace, *, until: str | None) -> dict[str, float]:
         """Take the notes of bodies up to the key ``until``, or all that are left; when each was written."""
         bound = None if until is None else place.notes + until.removeprefix(place.bodies)
-        while not self._ended and (bound is None or not self._waiting or self._waiting[-1][0] <= bound):
+        while not self._ended and (bound is None or not self._waiting or self._waiting[-1][0] < bound):
             try:
                 self._waiting.extend(await anext(self._pages))
             except StopAsyncIteration:
