@@ -10,16 +10,27 @@ from time import time
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 
-from outbox_sdk import RelayConfiguration, open_relay
+from outbox_sdk import (
+    Catalog,
+    ClaimStore,
+    Delivery,
+    MessageAlreadyPublished,
+    Outbox,
+    RelayConfiguration,
+    consumer,
+    message,
+    open_relay,
+)
 from outbox_sdk.core.claim import ClaimCheck, ClaimPlace, claim_body
 from outbox_sdk.core.envelope import EnvelopeKind
 from outbox_sdk.core.identifiers import Region, TableName
 from outbox_sdk.core.items import encode_item
 from outbox_sdk.core.message import OutboxMessage
 from outbox_sdk.embedded_stack import EmbeddedStack
-from outbox_sdk.shell.claims import ClaimStore, write_claims
+from outbox_sdk.shell.claims import write_claims
 from outbox_sdk.sweeper_handler import SweeperHandler
 from tests.property.test_claims import Arrived, message_of
 from tests.support.aws import open_client
@@ -37,6 +48,12 @@ LARGE = json.dumps({"text": "größe " * 60_000}, ensure_ascii=False)
 """Over what a topic takes."""
 
 OLD = "2026-11-23T09:00:00.000000Z"
+
+
+@message("order.created", topic="order--created")
+class OrderCreated(msgspec.Struct):
+    order_id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +136,58 @@ async def test_a_body_over_the_topics_limit_arrives(world: World) -> None:
     assert found == {"m-large": LARGE, "m-small": '{"small":1}'}
     assert received["m-large"].attributes["ExtendedPayloadSize"] == ("Number", str(len(LARGE.encode())))
     assert "ExtendedPayloadSize" not in received["m-small"].attributes
+
+
+async def test_a_large_body_goes_from_a_transaction_to_a_consumer(world: World) -> None:
+    """With DynamoDB, S3, SNS and SQS in between: what is handled is equal to what was put."""
+    catalog = Catalog(OrderCreated)
+    outbox = Outbox(world.table.name, catalog=catalog, claim_check=ClaimCheck(world.bucket, over_bytes=1_000))
+    events = [OrderCreated("order-7", "größe " * 100_000), OrderCreated("order-7", "small")]
+    async with outbox.transaction(world.table.dynamodb, s3=world.s3) as tx:
+        for event in events:
+            tx.publish(event, aggregate_id="order-7", topic=world.topic.name)
+    await world.relay()
+    seen: list[OrderCreated] = []
+
+    @consumer(catalog, claims=ClaimStore(world.s3, buckets=[world.bucket]))
+    async def handle(event: OrderCreated, delivery: Delivery) -> None:
+        seen.append(event)
+
+    while len(seen) < len(events):
+        answer = await world.topic.sqs.receive_message(
+            QueueUrl=world.topic.queue_url,
+            WaitTimeSeconds=5,
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            AttributeNames=["All"],
+        )
+        assert answer.get("Messages"), seen
+        for record in answer["Messages"]:
+            await handle(record)
+            await world.topic.sqs.delete_message(
+                QueueUrl=world.topic.queue_url, ReceiptHandle=record["ReceiptHandle"]
+            )
+    assert sorted(seen, key=events.index) == events
+    assert len(await world.keys()) == 1
+
+
+async def test_a_message_put_twice_leaves_the_first_ones_body_alone(world: World) -> None:
+    outbox = Outbox(world.table.name, claim_check=ClaimCheck(world.bucket, over_bytes=10))
+
+    async def publish(text: str) -> None:
+        async with outbox.transaction(world.table.dynamodb, s3=world.s3) as tx:
+            tx.publish(text, aggregate_id="order-7", topic=world.topic.name, message_id="m-1")
+
+    await publish("the first of both")
+    with pytest.raises(MessageAlreadyPublished):
+        await publish("the second of both")
+    await world.relay()
+
+    (received,) = await world.topic.drain(expected=1)
+    store = ClaimStore(world.s3, buckets=[world.bucket])
+    attributes = {name: value for name, (_, value) in received.attributes.items()}
+    assert await store.read(received.body, attributes) == "the first of both"
+    assert len(await world.keys()) == 2  # and the sweeper keeps both as long as the item is there
 
 
 async def test_awss_own_library_reads_what_we_publish(world: World) -> None:

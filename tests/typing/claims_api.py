@@ -14,6 +14,8 @@ outbox = Outbox("outbox", claim_check=ClaimCheck("orders-claims"))
 
 async def produce(dynamodb: "DynamoDBClient", s3: "S3Client") -> None:
     """Clients of aiobotocore are taken as they are typed."""
+    async with outbox.transaction(dynamodb, s3=s3) as tx:
+        tx.publish("{}", aggregate_id="order-7", topic="order--created")
     claims: list[Claim] = []
     entry = outbox.put("{}", aggregate_id="order-7", topic="order--created", claims=claims)
     await write_claims(s3, claims)

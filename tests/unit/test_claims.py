@@ -15,6 +15,7 @@ from outbox_sdk import (
     Delivery,
     InvalidMessageError,
     Outbox,
+    TransactionError,
     consumer,
     decode_sqs_record,
     handling,
@@ -115,6 +116,69 @@ def test_the_attribute_takes_a_place_from_the_trace_and_never_too_many() -> None
         large = put(LARGE, [], headers={"A": "1"})
     assert set(small["Headers"]["M"]) == {"A", "CausationId", "traceparent"}
     assert set(large["Headers"]["M"]) == {"A", PAYLOAD_SIZE, "traceparent"}
+
+
+# The transaction
+
+
+class Dynamo:
+    """Takes a transaction, and notes how many bodies were there when it came."""
+
+    def __init__(self, s3: InMemoryBucket) -> None:
+        self.committed: list[list[dict[str, Any]]] = []
+        self.bodies: list[int] = []
+        self._s3 = s3
+
+    async def transact_write_items(self, **request: Any) -> dict[str, Any]:
+        self.committed.append(request["TransactItems"])
+        self.bodies.append(len(self._s3.objects))
+        return {}
+
+
+async def commit(
+    dynamo: Dynamo, s3: InMemoryBucket | None, *events: OrderCreated, error: Exception | None = None
+) -> None:
+    """Publish events in one transaction, whose block raises in the end if told to."""
+    async with outbox_of().transaction(dynamo, s3=s3) as tx:
+        for event in events:
+            tx.publish(event, aggregate_id="order-7")
+        if error is not None:
+            raise error
+
+
+async def test_bodies_are_there_before_anything_is_committed() -> None:
+    s3 = InMemoryBucket(BUCKET)
+    dynamo = Dynamo(s3)
+
+    await commit(dynamo, s3, *[LARGE] * 20, SMALL)
+
+    assert dynamo.bodies == [20]
+    assert len(dynamo.committed[0]) == 21
+
+
+async def test_nothing_is_committed_when_a_body_could_not_be_written() -> None:
+    dynamo = Dynamo(InMemoryBucket())
+    with pytest.raises(ClaimError, match="NoSuchBucket") as raised:
+        await commit(dynamo, InMemoryBucket("another-bucket"), LARGE)
+    assert (raised.value.reason, raised.value.retryable) == ("unavailable", True)
+    assert dynamo.committed == []
+
+
+async def test_nothing_is_written_when_the_block_raises_or_cannot_be_committed() -> None:
+    s3 = InMemoryBucket(BUCKET)
+    dynamo = Dynamo(s3)
+    with pytest.raises(KeyError):
+        await commit(dynamo, s3, LARGE, error=KeyError())
+    with pytest.raises(TransactionError, match="above 100"):
+        await commit(dynamo, s3, *[LARGE] * 101)
+    assert (s3.objects, dynamo.committed) == ({}, [])
+
+
+async def test_a_transaction_without_a_client_of_s3_refuses_a_large_body_at_once() -> None:
+    dynamo = Dynamo(InMemoryBucket())
+    with pytest.raises(InvalidMessageError, match="s3="):
+        await commit(dynamo, None, SMALL, LARGE)
+    assert dynamo.committed == []
 
 
 # The consumer

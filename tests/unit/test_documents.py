@@ -1,5 +1,6 @@
 """What the documents say is executed, or compared with the code it speaks of."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -52,6 +53,16 @@ def test_the_page_of_the_consumer_runs_from_top_to_bottom() -> None:
     namespace = page_namespace(ROOT / "docs" / "consumer.md")
 
     assert namespace["seen"] == [("m-1", 120)]
+
+
+def test_the_page_of_the_claim_check_runs_from_top_to_bottom() -> None:
+    namespace = page_namespace(ROOT / "docs" / "claim-check.md")
+    stack, s3, work = namespace["stack"], namespace["s3"], namespace["place_order_yourself"]
+
+    asyncio.run(work(namespace["dynamodb"], s3, "y" * 200_000))
+
+    assert len(s3.objects) == 2
+    assert len(stack.table.items) == 2
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     # type variables exist from Python 3.13 on, and type checkers bring this module.
     from typing_extensions import TypeVar as _TypeVar
 
+    from outbox_sdk.shell.claims import BodyWriter
+
     _EventT_contra = _TypeVar("_EventT_contra", contravariant=True, default=Never)
 else:
     _EventT_contra = TypeVar("_EventT_contra", contravariant=True)
@@ -178,7 +180,7 @@ class Outbox(Generic[_EventT_contra]):
 
         With a claim check, a body over its size is added to ``claims`` instead of the item: write what is in
         there before you commit, by :func:`~outbox_sdk.write_claims` or by ``put_object(**claim.request())``
-        each.
+        each. :meth:`transaction` does it for you.
 
         Not promised: that the message is written. It is written when your transaction commits.
 
@@ -233,6 +235,7 @@ class Outbox(Generic[_EventT_contra]):
         self,
         client: TransactsItems,
         *,
+        s3: "BodyWriter | None" = None,
         retries: RetryPolicy = TRANSACTION_RETRIES,
         jitter: Callable[[], float] = random,
     ) -> "AbstractAsyncContextManager[Transaction[_EventT_contra]]":
@@ -242,10 +245,15 @@ class Outbox(Generic[_EventT_contra]):
         sends nothing, and so does one that raises. What is tried again, and what is not promised, says
         :func:`~outbox_sdk.open_transaction`. One outbox serves any number of blocks at a time.
 
+        ``s3`` is a client for an outbox with a claim check: bodies over its size are written where the block
+        ends, side by side, before anything is committed. Where that fails nothing is, and what was written
+        is swept later.
+
         Raises:
             TransactionError: one of its children, where the block ends: MessageAlreadyPublished,
                 AlreadyProcessed, ConditionFailed, TransactionConflict, TransactionRefused or
                 TransactionInDoubt.
+            ClaimError: a body could not be written; nothing was committed.
 
         >>> outbox = Outbox("outbox")
         >>> async def place_order(client):
@@ -253,7 +261,7 @@ class Outbox(Generic[_EventT_contra]):
         ...         tx.put(TableName="orders", Item={"PK": {"S": "7"}})
         ...         tx.publish('{"id": 7}', aggregate_id="order-7", topic="order--created")
         """
-        return open_outbox_transaction(self, client, retries=retries, jitter=jitter)
+        return open_outbox_transaction(self, client, s3=s3, retries=retries, jitter=jitter)
 
     def _find_type(self, message: object, of: type[Any] | None, topic: str | None) -> MessageType | None:
         """Give what is known of a message; one without a topic of its own must be in the catalog."""
@@ -290,8 +298,8 @@ class Outbox(Generic[_EventT_contra]):
             raise InvalidMessageError(
                 "claims",
                 f"message {message.message_id} has a body of {len(claim.body)} bytes, of which "
-                f"{self._claim_check.over_bytes} go into an item: give put() a list as claims=, and write "
-                "what is in it first",
+                f"{self._claim_check.over_bytes} go into an item: give transaction() a client as s3=, "
+                "or put() a list as claims= and write what is in it first",
             )
         return pointing, claim
 

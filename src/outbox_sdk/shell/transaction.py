@@ -1,6 +1,6 @@
 """The producer's transaction: actions and messages gathered in a block, and committed where it ends."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from random import random
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from uuid import uuid4
 
 from outbox_sdk.core.actions import Action, read_action
+from outbox_sdk.core.claim import Claim
 from outbox_sdk.core.identifiers import MessageId
 from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.transaction import plan_transaction
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     # Defaults of type variables exist from Python 3.13 on, and type checkers bring this module.
     from typing_extensions import TypeVar as _TypeVar
 
+    from outbox_sdk.shell.claims import BodyWriter
     from outbox_sdk.shell.inbox import Inbox
     from outbox_sdk.shell.producer import Outbox
 
@@ -101,8 +103,9 @@ class Transaction(PlainTransaction, Generic[_EventT_contra]):
     a ``Transaction[OrderCreated]``.
     """
 
-    def __init__(self, outbox: "Outbox[_EventT_contra]") -> None:
+    def __init__(self, outbox: "Outbox[_EventT_contra]", *, claims: list[Claim] | None = None) -> None:
         super().__init__()
+        self._claims = claims
         # Any: `publish` has checked by its own signature what `put` checks by the same.
         self._outbox: Outbox[Any] = outbox
 
@@ -166,6 +169,7 @@ class Transaction(PlainTransaction, Generic[_EventT_contra]):
             headers=headers,
             created_at=created_at,
             hops=hops,
+            claims=self._claims,
         )
         self._add(entry, drawn=message_id is None)
         return identifier
@@ -204,12 +208,21 @@ async def open_outbox_transaction(
     outbox: "Outbox[_EventT_contra]",
     client: TransactsItems,
     *,
+    s3: "BodyWriter | None" = None,
     retries: RetryPolicy,
     jitter: Callable[[], float],
 ) -> "AsyncIterator[Transaction[_EventT_contra]]":
     """See :meth:`Outbox.transaction`."""
-    transaction = Transaction(outbox)
-    async with _committed(transaction, client, retries, jitter):
+    claims: list[Claim] = []
+    transaction = Transaction(outbox, claims=None if s3 is None else claims)
+
+    async def write_bodies() -> None:
+        if s3 is not None and claims:
+            from outbox_sdk.shell.claims import write_claims  # it loads the AWS SDK, and few have claims
+
+            await write_claims(s3, claims)
+
+    async with _committed(transaction, client, retries, jitter, prepare=write_bodies):
         yield transaction
 
 
@@ -219,6 +232,8 @@ async def _committed(
     client: TransactsItems,
     retries: RetryPolicy,
     jitter: Callable[[], float],
+    *,
+    prepare: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[None]:
     try:
         yield
@@ -226,4 +241,7 @@ async def _committed(
         transaction._end()
     if transaction._actions:
         plan = plan_transaction(transaction._actions, token=str(uuid4()), drawn=transaction._drawn)
+        # Only when all limits are kept: nothing is prepared for a transaction that cannot be.
+        if prepare is not None:
+            await prepare()
         await commit(client, plan, retries=retries, jitter=jitter)
