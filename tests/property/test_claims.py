@@ -1,6 +1,7 @@
 """The claim check: what is claimed, where it goes, and that nothing but what was put in comes out."""
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from outbox_sdk import ConfigurationError, InvalidMessageError, TableDesign
 from outbox_sdk.core.claim import Claim, ClaimCheck, ClaimPlace, claim_body
-from outbox_sdk.core.envelope import PAYLOAD_SIZE, Envelope, encode_envelope
+from outbox_sdk.core.embedding import encode_document
+from outbox_sdk.core.envelope import PAYLOAD_SIZE, Envelope, EnvelopeKind, encode_envelope
 from outbox_sdk.core.identifiers import AggregateId, ItemKey, MessageId, TopicName
 from outbox_sdk.core.items import decode_item, encode_item
 from outbox_sdk.core.message import OutboxMessage
@@ -197,8 +199,6 @@ def test_a_pointer_survives_the_item_and_each_envelope(body: str) -> None:
     (size,) = [each for each in raw.attributes if each.name == PAYLOAD_SIZE]
     assert (size.kind, size.value) == ("Number", str(len(body.encode())))
 
-    import json
-
     event = encode_envelope(message, "cloudevents", source="/outbox/outbox")
     assert isinstance(event, Envelope)
     document = json.loads(event.body)
@@ -214,9 +214,28 @@ def test_a_pointer_survives_the_item_and_each_envelope(body: str) -> None:
     assert size in wrapped.attributes
 
 
-def test_a_body_without_a_type_gets_none_from_its_pointer() -> None:
-    import json
+@pytest.mark.parametrize("content_type", [None, "application/json", "text/plain"])
+def test_a_pointer_survives_where_there_are_no_attributes(content_type: str | None) -> None:
+    """On a bus or a stream, everything is in one document."""
+    message, _ = claimed(content_type=content_type, headers={"tenant": "a"})
+    pointer, size = message.body, message.headers[PAYLOAD_SIZE]
 
+    def document_of(kind: EnvelopeKind) -> Any:
+        text = encode_document(message, kind, source="/outbox/outbox")
+        assert isinstance(text, str)
+        return json.loads(text)
+
+    for kind in ("raw", "tomodachi"):
+        document = document_of(kind)
+        data = document["data"]
+        assert (data if isinstance(data, str) else json.dumps(data, separators=(",", ":"))) == pointer
+        assert document["attributes"][PAYLOAD_SIZE] == size
+    event = document_of("cloudevents")
+    assert decode_data_reference(event["dataref"]) == pointer
+    assert (event["datasize"], event["tenant"], "data" in event) == (size, "a", False)
+
+
+def test_a_body_without_a_type_gets_none_from_its_pointer() -> None:
     message, _ = claimed()
     event = encode_envelope(message, "cloudevents", source="/outbox/outbox")
     assert isinstance(event, Envelope)
@@ -224,8 +243,6 @@ def test_a_body_without_a_type_gets_none_from_its_pointer() -> None:
 
 
 def test_a_header_of_that_name_without_a_pointer_changes_nothing_else() -> None:
-    import json
-
     message = message_of('{"a":1}', headers={"A": "1", PAYLOAD_SIZE: "x", "B": "2"})
     event = encode_envelope(message, "cloudevents", source="/outbox/outbox")
     assert isinstance(event, Envelope)
