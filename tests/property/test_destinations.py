@@ -183,13 +183,14 @@ def test_a_producer_is_told_what_the_relay_would_refuse(message: OutboxMessage, 
     assert fault == (entry if isinstance(entry, Refusal) else None)
 
 
+@pytest.mark.parametrize("aggregate_id", ["order-7", "größe"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_exactly_the_limit_passes_and_one_byte_more_does_not(route: str) -> None:
+def test_exactly_the_limit_passes_and_one_byte_more_does_not(route: str, aggregate_id: str) -> None:
     template = OutboxMessage(
         key=our.item_key(TableDesign.ordered, "a", "m"),
         marker={"S": "03"},
         message_id=MessageId("m"),
-        aggregate_id=AggregateId("a"),
+        aggregate_id=AggregateId(aggregate_id),
         topic=TopicName(route),
         body="",
     )
@@ -326,6 +327,55 @@ def test_a_request_is_written_as_botocore_writes_it(request: PublishRequest) -> 
     shape = operation(service, wire.operation).input_shape
     assert shape is not None
     assert not ParamValidator().validate(arguments, shape).has_errors()
+
+
+def test_what_an_event_is_on_the_wire() -> None:
+    message = OutboxMessage(
+        key=our.item_key(TableDesign.ordered, "a", "m"),
+        marker={"S": "03"},
+        message_id=MessageId("m-1"),
+        aggregate_id=AggregateId("order-7"),
+        topic=TopicName("eventbridge:orders"),
+        body='{"total": 1.0}',
+        created_at="2026-11-23T10:00:00.9+01:00",
+        message_type="OrderCreated",
+    )
+    entry = encode(message)
+    assert isinstance(entry, Entry)
+
+    # Its source, its type, and 14 bytes for its time.
+    assert entry.size == len(entry.envelope.body) + len("outbox.orders-outbox") + len("OrderCreated") + 14
+
+    body = WIRES["events"].encode(PublishRequest(entry.topic, (entry,)), endpoint_url=ENDPOINT)
+
+    assert json.loads(body) == {
+        "Entries": [
+            {
+                "Detail": '{"attributes":{"MessageId":"m-1","AggregateId":"order-7",'
+                '"MessageType":"OrderCreated"},"data":{"total": 1.0}}',
+                "DetailType": "OrderCreated",
+                "EventBusName": "arn:aws:events:eu-west-1:123456789012:event-bus/orders",
+                "Source": "outbox.orders-outbox",
+                "Time": 1795424400,
+            }
+        ]
+    }
+
+
+def test_a_partition_key_counts_in_utf_8() -> None:
+    message = OutboxMessage(
+        key=our.item_key(TableDesign.ordered, "a", "m"),
+        marker={"S": "03"},
+        message_id=MessageId("m-1"),
+        aggregate_id=AggregateId("größe"),
+        topic=TopicName("kinesis:orders"),
+        body="{}",
+    )
+    entry = encode(message)
+    assert isinstance(entry, Entry)
+
+    assert entry.group_id == "größe"
+    assert entry.size == len(entry.envelope.body.encode()) + 7
 
 
 @given(requests())
