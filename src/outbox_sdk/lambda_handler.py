@@ -18,7 +18,7 @@ from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.outcome import BatchReport, BatchResponse
 from outbox_sdk.core.report import describe_batch, describe_records
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.shell.context import Claims, HoldMemo, PublishedMemo
+from outbox_sdk.shell.context import HoldMemo, InFlight, PublishedMemo
 from outbox_sdk.shell.relay import Relay, open_relay
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class RelayHandler:
         self._memo = PublishedMemo()
         self._done = PublishedMemo()
         self._holds = HoldMemo()
-        self._claims = Claims()
+        self._in_flight = InFlight()
         self._logger: Logger | None = None
 
     def __call__(self, event: Any, context: Any) -> BatchResponse:
@@ -102,7 +102,7 @@ class RelayHandler:
             )
         )
         relay.context = replace(
-            relay.context, memo=self._memo, done=self._done, holds=self._holds, claims=self._claims
+            relay.context, memo=self._memo, done=self._done, holds=self._holds, in_flight=self._in_flight
         )
         return relay
 

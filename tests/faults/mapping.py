@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 from outbox_sdk.core.outcome import BatchReport
-from outbox_sdk.shell.context import Claims, HoldMemo, PublishedMemo, RelayContext
+from outbox_sdk.shell.context import HoldMemo, InFlight, PublishedMemo, RelayContext
 from outbox_sdk.shell.relay import relay_batch
 from outbox_sdk.testing import InMemoryStack, InMemoryTopics
 from outbox_sdk.testing.simulation import CALM, Calm, Commit, FaultPlan, Scenario, run_virtually
@@ -136,7 +136,9 @@ class Deployment:
 
 def restart(context: RelayContext, **changes: Any) -> RelayContext:
     """The same relay in a fresh process, which remembers nothing."""
-    fresh = replace(context, memo=PublishedMemo(), done=PublishedMemo(), holds=HoldMemo(), claims=Claims())
+    fresh = replace(
+        context, memo=PublishedMemo(), done=PublishedMemo(), holds=HoldMemo(), in_flight=InFlight()
+    )
     return replace(fresh, **changes)
 
 

@@ -17,7 +17,7 @@ from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.ports import Marker, Publisher, Table
 
-__all__ = ["Claims", "HoldMemo", "PublishedMemo", "RecordKey", "RelayContext"]
+__all__ = ["HoldMemo", "InFlight", "PublishedMemo", "RecordKey", "RelayContext"]
 
 # From the operating system: processes that were restored from one snapshot have the state of Python's own
 # generator in common, and would all come back at the same time.
@@ -59,7 +59,7 @@ class PublishedMemo:
             return frozenset(filter(self._records.__contains__, records))
 
 
-class Claims:
+class InFlight:
     """The items that some batch in this process is at work on, so that no other publishes them meanwhile.
 
     A local stack may call the handler again while a batch is under way, with records of that very batch.
@@ -71,7 +71,7 @@ class Claims:
 
     @contextmanager
     def hold(self, keys: Iterable[ItemKey]) -> Iterator[frozenset[ItemKey]]:
-        """Claim items for the length of the block; give those that nobody else had."""
+        """Take items up for the length of the block; give those that nobody else had."""
         with self._lock:
             mine = frozenset(keys) - self._keys
             self._keys |= mine
@@ -134,4 +134,4 @@ class RelayContext:
     memo: PublishedMemo = field(default_factory=PublishedMemo)
     done: PublishedMemo = field(default_factory=PublishedMemo)
     holds: HoldMemo = field(default_factory=HoldMemo)
-    claims: Claims = field(default_factory=Claims)
+    in_flight: InFlight = field(default_factory=InFlight)

@@ -60,7 +60,7 @@ async def relay_batch(
         else decode_event(event, context.design, table_name=context.table_name)
     )
     intake = plan_intake(records)
-    with context.claims.hold(intake.messages) as mine:
+    with context.in_flight.hold(intake.messages) as mine:
         return await _relay_intake(context, records, intake, mine, deadline)
 
 
