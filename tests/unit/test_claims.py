@@ -269,6 +269,29 @@ async def test_a_body_that_is_gone_leaves_the_message_to_its_queue() -> None:
     assert raised.value.reason == "missing"
 
 
+async def test_an_object_of_another_size_is_not_even_read() -> None:
+    """It may have any size, and whoever reads it has so much memory."""
+
+    class Unread:
+        async def __aenter__(self) -> "Unread":
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            return None
+
+        async def read(self) -> bytes:
+            raise AssertionError
+
+    class Swollen:
+        async def get_object(self, *, Bucket: str, Key: str) -> dict[str, object]:  # noqa: N803 - AWS's names
+            return {"Body": Unread(), "ContentLength": 5 * 2**30}
+
+    (record,) = await World().publish(LARGE)
+    with pytest.raises(ClaimError) as raised:
+        await ClaimStore(Swollen(), buckets=[BUCKET]).fetch(decode_sqs_record(record))
+    assert raised.value.reason == "size"
+
+
 @pytest.mark.parametrize("buckets", [[], "orders-claims", ["No"]])
 def test_a_store_has_to_be_told_its_buckets(buckets: Any) -> None:
     with pytest.raises(ConfigurationError, match="buckets"):
