@@ -196,26 +196,29 @@ def wait_until_dispatched(relay: subprocess.Popen[str], count: int) -> None:
 async def test_the_readme_program_runs_against_a_stack(
     ministack: EmbeddedStack, aws_client: OpenClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its functions are called as a service would: create, place an order, relay until stopped."""
+    """Its functions are called as a service would: create, place an order, relay until stopped, bill it."""
     for name, value in environment(
         AWS_ENDPOINT_URL=ministack.endpoint_url, AWS_REGION="eu-central-1", **CREDENTIALS
     ).items():
         monkeypatch.setenv(name, value)
     program = await asyncio.to_thread(readme_namespace)  # it runs a loop of its own
+    (published,) = program["stack"].published
     region = {"region": "eu-central-1"}
     async with (
         aws_client("dynamodb", ministack.endpoint_url, **region) as dynamodb,
         aws_client("sns", ministack.endpoint_url, **region) as sns,
     ):
         await sns.create_topic(Name="order--created")
-        await dynamodb.create_table(
-            TableName="orders",
-            KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "PK", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        for table_name in ("orders", "accounts"):
+            await dynamodb.create_table(
+                TableName=table_name,
+                KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "PK", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
         await program["create_tables"](dynamodb)
-        await program["place_order"](dynamodb, "order-7", 120)
+        program["dynamodb"] = dynamodb  # in place of the one in memory
+        await program["place_order"]("order-7", 120)
         stop = asyncio.Event()
         relay = asyncio.create_task(program["relay_until"](stop))
         try:
@@ -225,3 +228,7 @@ async def test_the_readme_program_runs_against_a_stack(
         finally:
             stop.set()
             await relay
+        for _ in range(2):
+            await program["bill"](published.to_sqs_record())
+        (account,) = (await dynamodb.scan(TableName="accounts"))["Items"]
+        assert account["Balance"] == {"N": "120"}

@@ -45,8 +45,8 @@ def without(monkeypatch: pytest.MonkeyPatch, action: str) -> None:
     """Leave an action out of each policy."""
     written = recorded_calls.policy_of
 
-    def policy_of(role: Role, context: RelayContext, *, publishes: bool = False) -> Mapping[str, Any]:
-        policy = deepcopy(written(role, context, publishes=publishes))
+    def policy_of(role: Role, context: RelayContext, **rights: Any) -> Mapping[str, Any]:
+        policy = deepcopy(written(role, context, **rights))
         for statement in policy["Statement"]:
             statement["Action"] = [name for name in statement["Action"] if name != action] or ["none:None"]
         return policy
