@@ -45,8 +45,9 @@ MAX_TOKEN_LENGTH = 36
 
 _CONDITION = "ConditionalCheckFailed"
 _CANCELLED = "TransactionCanceledException"
-# Nothing was sent, or what was sent was not taken in.
-_NEVER_ARRIVED = ("ConnectionFailed", "EncodingFault", "NoCredentials")
+# What a client finds before it sends anything. A connection that could not be made is none of it: it may be
+# that of a retry of the client's own, whose first request was taken in, and only the last one is told of.
+_NEVER_SENT = ("EncodingFault", "NoCredentials")
 
 
 class TransactionPlan(msgspec.Struct, frozen=True):
@@ -83,7 +84,7 @@ class CallFailure(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def leaves_doubt(self) -> bool:
         """Tell whether the transaction may have been committed all the same."""
-        return self.resent or self.status >= 500 or (self.status == 0 and self.code not in _NEVER_ARRIVED)
+        return self.resent or self.status >= 500 or (self.status == 0 and self.code not in _NEVER_SENT)
 
 
 class Committed(msgspec.Struct, frozen=True):
