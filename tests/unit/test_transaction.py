@@ -31,6 +31,7 @@ from outbox_sdk.core.actions import read_action
 from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.transaction import plan_transaction
+from outbox_sdk.testing import InMemoryStack
 
 OUTBOX = Outbox("outbox")
 INBOX = Inbox("inbox", consumer="mail")
@@ -66,8 +67,8 @@ def refusal(code: str, status: int = 400, *, resent: int = 0, text: str = "a sec
     return ClientError(response, "TransactWriteItems")
 
 
-def cancellation(*codes: str, item: Any = None) -> ClientError:
-    error: Any = refusal("TransactionCanceledException")
+def cancellation(*codes: str, item: Any = None, resent: int = 0) -> ClientError:
+    error: Any = refusal("TransactionCanceledException", resent=resent)
     error.response["CancellationReasons"] = [
         {"Code": code, **({"Item": item} if item and code == FAILED else {})} for code in codes
     ]
@@ -448,7 +449,7 @@ async def test_after_a_lost_answer_a_failed_condition_is_certain() -> None:
 
 
 @pytest.mark.parametrize(
-    "answers", [(LOST, cancellation("None", FAILED)), (cancellation("None", FAILED),)], ids=len
+    "answers", [(LOST, cancellation("None", FAILED)), (cancellation("None", FAILED, resent=1),)], ids=len
 )
 async def test_a_message_of_a_drawn_id_can_only_be_ones_own(answers: tuple[Exception, ...]) -> None:
     """On an endpoint without tokens; the second case is a retry that the client made by itself."""
@@ -457,6 +458,22 @@ async def test_a_message_of_a_drawn_id_can_only_be_ones_own(answers: tuple[Excep
         tx.add(DELETE)
         tx.publish("{}", aggregate_id="7", topic="t")
     assert len(client.requests) == len(answers)
+
+
+async def test_a_first_attempt_is_never_taken_for_its_own_repetition() -> None:
+    """A table that is keyed by the partition key alone holds another message of the aggregate there."""
+    stack = InMemoryStack()
+    client = stack.client()
+    client.create_table("narrow", "PK")
+
+    async def write() -> None:
+        async with Outbox("narrow").transaction(client, retries=AT_ONCE) as tx:
+            tx.publish("{}", aggregate_id="7", topic="t")
+
+    await write()
+    with pytest.raises(MessageAlreadyPublished):
+        await write()
+    assert len(client.items("narrow")) == 1
 
 
 async def test_a_drawn_id_hides_no_other_condition() -> None:

@@ -163,16 +163,18 @@ def _check_items(actions: Sequence[Action]) -> None:
             raise TransactionRefused("SameItem", problem, action=place)
 
 
-def judge_failure(plan: TransactionPlan, failure: CallFailure) -> Verdict:
-    """Decide what a failed call means for the transaction.
+def judge_failure(plan: TransactionPlan, failure: CallFailure, *, doubt: bool) -> Verdict:
+    """Decide what a failed call means for the transaction; ``doubt`` tells of attempts up to this one.
 
     A message whose id was drawn for this transaction can only be in the table because an earlier attempt was
     committed, all of it: that is what a retry meets on endpoints that do not keep tokens, as Moto does not.
+    Where there was none that may have been, something else is in its place: the table has not the key that
+    the outbox takes it to have.
     """
     if failure.code != _CANCELLED:
         return _judge_code(failure)
     codes = _codes_of(failure.reasons)
-    if any(code == _CONDITION and place in plan.drawn for place, code in enumerate(codes)):
+    if doubt and any(code == _CONDITION and place in plan.drawn for place, code in enumerate(codes)):
         return Committed()
     error = _explain(plan.actions, failure.reasons)
     return Again(error) if isinstance(error, TransactionConflict) else Failed(error)

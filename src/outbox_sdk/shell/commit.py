@@ -58,7 +58,7 @@ async def commit(
         else:
             return
         doubt = doubt or failure.leaves_doubt
-        match judge_failure(plan, failure):
+        match judge_failure(plan, failure, doubt=doubt):
             case Committed():
                 return
             case Failed(error=refusal):
