@@ -17,6 +17,7 @@ from outbox_sdk import (
     Outbox,
     TransactionError,
     consumer,
+    current_delivery,
     decode_sqs_record,
     handling,
     message,
@@ -223,6 +224,7 @@ async def test_a_consumer_gets_claimed_bodies_as_if_they_had_travelled(envelope:
 
     @consumer(CATALOG, envelope=envelope, claims=ClaimStore(open_s3, buckets=[BUCKET]))
     async def handle(event: OrderCreated, delivery: Delivery) -> None:
+        assert current_delivery() is delivery
         seen.append((event, delivery))
 
     for record in await world.publish(LARGE, SMALL):

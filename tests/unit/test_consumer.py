@@ -253,6 +253,37 @@ def test_what_was_processed_before_counts_as_done() -> None:
     }
 
 
+def test_another_message_processed_before_says_nothing_about_this_one() -> None:
+    """As where a function guards by an id of its own choosing as well."""
+
+    @consumer(CATALOG)
+    async def handle(event: OrderCreated | OrderShipped, delivery: Delivery) -> None:
+        raise AlreadyProcessed(MessageId("payment-1"))
+
+    with pytest.raises(AlreadyProcessed, match="payment-1"):
+        handle(record("m-1"))
+
+
+def test_what_the_function_cannot_decode_is_not_skipped() -> None:
+    """Only the delivery's own type is: the function has begun, and its message must come again."""
+
+    @consumer(CATALOG, unknown_types="skip")
+    async def handle(event: OrderCreated | OrderShipped, delivery: Delivery) -> None:
+        CATALOG.decode("{}", {"MessageType": "order.audited"})
+
+    with pytest.raises(UndecodableMessageError, match="unknown_type"):
+        handle(record("m-1"))
+
+
+def test_a_function_that_cannot_be_called_is_refused_where_it_is_written() -> None:
+    class Service:
+        async def handle(self, event: object, delivery: Delivery) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r"Service\.handle"):
+        consumer(CATALOG)(Service.handle)  # type: ignore[arg-type]
+    consumer(CATALOG)(Service().handle)
+
+
 # What is written meanwhile
 
 

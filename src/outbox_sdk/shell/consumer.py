@@ -20,7 +20,7 @@ from outbox_sdk.core.envelope import PAYLOAD_SIZE, EnvelopeKind
 from outbox_sdk.core.errors import ConfigurationError, UndecodableMessageError
 from outbox_sdk.core.pointer import ClaimError, is_claimed
 from outbox_sdk.core.transaction_errors import AlreadyProcessed
-from outbox_sdk.shell.handling import handling
+from outbox_sdk.shell.handling import handling, replace_current
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -74,6 +74,14 @@ class RecordHandler(Generic[_EventT]):
     ) -> None:
         if not inspect.iscoroutinefunction(function):
             raise ConfigurationError("function", "is not async; a consumer is an `async def`")
+        try:
+            inspect.signature(function).bind(None, None)
+        except TypeError:
+            name = function.__qualname__
+            raise ConfigurationError(
+                "function",
+                f"{name} is not called by an event and a delivery alone; a method is none before it is bound",
+            ) from None
         update_wrapper(self, function)
         self._catalog = catalog
         self._envelope: EnvelopeKind = envelope
@@ -94,7 +102,7 @@ class RecordHandler(Generic[_EventT]):
     async def handle(self, record: object) -> object:
         """Decode a record and call the function; give what it gives.
 
-        A message that was processed before, as the function's transaction finds out, counts as handled.
+        This very message processed before, as the function's transaction finds out, counts as handled.
 
         Raises:
             UndecodableDeliveryError: the record holds no message of an outbox, or not in this envelope.
@@ -105,15 +113,20 @@ class RecordHandler(Generic[_EventT]):
         """
         delivery = self._decode_record(record)
         with handling(delivery, tracer=self._tracer):
+            if is_claimed(delivery.headers):
+                delivery = await self._follow_pointer(delivery)
+                replace_current(delivery)
             try:
-                if is_claimed(delivery.headers):
-                    delivery = await self._follow_pointer(delivery)
                 event = self._catalog.decode(delivery.body, delivery.attributes)
-                return await self.__wrapped__(event, delivery)
-            except AlreadyProcessed:
-                return None
             except UndecodableMessageError as error:
                 if error.reason == "unknown_type" and self._unknown_types == "skip":
+                    return None
+                raise
+            try:
+                return await self.__wrapped__(event, delivery)
+            except AlreadyProcessed as error:
+                # Of another message it says nothing about this one.
+                if error.message_id == delivery.message_id:
                     return None
                 raise
 
@@ -157,7 +170,7 @@ def consumer(
     transaction, and what comes again counts as handled.
 
     Raises:
-        ConfigurationError: the function is not async.
+        ConfigurationError: the function is not async, or not one of an event and a delivery.
     """
 
     def decorate(function: Callable[[_EventT, Delivery], Awaitable[object]]) -> RecordHandler[_EventT]:

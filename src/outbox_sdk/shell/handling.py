@@ -16,7 +16,7 @@ from outbox_sdk.core.origin import Origin, plan_origin
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
-__all__ = ["current_delivery", "find_origin", "handling"]
+__all__ = ["current_delivery", "find_origin", "handling", "replace_current"]
 
 _current: ContextVar[Delivery | None] = ContextVar("outbox_delivery", default=None)
 
@@ -57,6 +57,11 @@ def handling(delivery: Delivery, *, tracer: "Tracer | None" = None) -> Iterator[
                 yield
     finally:
         _current.reset(token)
+
+
+def replace_current(delivery: Delivery) -> None:
+    """Put another form of the delivery being handled in its place, for the rest of its block."""
+    _current.set(delivery)
 
 
 def find_origin() -> Origin:
