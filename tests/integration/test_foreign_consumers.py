@@ -122,6 +122,7 @@ async def test_the_cloudevents_sdk_reads_what_the_relay_publishes(
             "time": "2026-11-23T09:00:00.500000+00:00",
             "correlationid": "c-1",
             "causationid": "m-0",
+            "schemaversion": "2",
             "sequence": "3",
             "traceparent": TRACEPARENT,
             "tracestate": "congo=1",

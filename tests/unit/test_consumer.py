@@ -217,6 +217,29 @@ def test_envelopes_are_taken_off() -> None:
     assert recorder.events == [(OrderCreated("7"), "m-1")]
 
 
+async def test_an_event_says_its_version_where_its_attributes_do_not_come_along() -> None:
+    """As with a `receive_message` that asked for none: an upcaster of version 1 is not for version 2."""
+
+    @message(
+        "order.paid", topic="order--paid", version=2, upcasters={1: lambda old: {"cents": old["euro"] * 100}}
+    )
+    class OrderPaid(msgspec.Struct):
+        cents: int
+
+    seen: list[object] = []
+
+    @consumer(Catalog(OrderPaid), envelope="cloudevents")
+    async def handle(event: OrderPaid, delivery: Delivery) -> None:
+        seen.append((event, delivery.schema_version))
+
+    stack = InMemoryStack(envelope="cloudevents")
+    stack.write(Outbox("outbox", catalog=Catalog(OrderPaid)).put(OrderPaid(7), aggregate_id="order-7"))
+    await stack.relay()
+    await handle({"MessageId": "sqs-1", "Body": stack.published[0].body})
+
+    assert seen == [(OrderPaid(7), 2)]
+
+
 # Poison
 
 

@@ -64,7 +64,8 @@ def test_cloudevents() -> None:
     assert body_of(MESSAGE, "cloudevents") == (
         '{"specversion":"1.0","id":"m-1","source":"/outbox/outbox","type":"OrderCreated",'
         '"subject":"order-7","partitionkey":"order-7","datacontenttype":"application/json",'
-        '"time":"2026-11-23T09:00:00.500000Z","correlationid":"c-1","sequence":"3","data":{"price": 1.10}}'
+        '"time":"2026-11-23T09:00:00.500000Z","schemaversion":"2","correlationid":"c-1","sequence":"3",'
+        '"data":{"price": 1.10}}'
     )
     assert body_of(BARE, "cloudevents") == (
         '{"specversion":"1.0","id":"m-1","source":"/outbox/outbox","type":"order--created",'

@@ -21,7 +21,16 @@ MAX_DETAIL_TYPE = 128
 
 # What a CloudEvent says by members of its own.
 _SAID = frozenset(
-    {"MessageId", "AggregateId", "CorrelationId", "MessageType", "ContentType", "Sequence", "Hops"}
+    {
+        "MessageId",
+        "AggregateId",
+        "CorrelationId",
+        "MessageType",
+        "SchemaVersion",
+        "ContentType",
+        "Sequence",
+        "Hops",
+    }
 )
 _EXTENSION_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 

@@ -176,6 +176,8 @@ def _cloudevent(message: OutboxMessage, source: str) -> dict[str, Any] | Refusal
     created_at = _instant(message)
     optional = {
         "time": None if created_at is None else format_instant(created_at),
+        # Without it, whoever has only the event would take every version for the first.
+        "schemaversion": None if message.schema_version is None else str(message.schema_version),
         "correlationid": message.correlation_id,
         "sequence": None if message.sequence is None else str(message.sequence),
         "hops": str(message.hops) if message.hops > 0 else None,

@@ -41,6 +41,7 @@ class _CloudEvent(msgspec.Struct):
     causationid: str | None = None
     traceparent: str | None = None
     tracestate: str | None = None
+    schemaversion: str | int | None = None
     sequence: str | int | None = None
     hops: str | int | None = None
     data: msgspec.Raw = msgspec.Raw(b"")
@@ -117,6 +118,7 @@ def _unwrap_cloudevent(event: _CloudEvent, content_type: str | None) -> Content 
         "MessageType": event.type,
         "ContentType": event.datacontenttype,
         "CorrelationId": event.correlationid,
+        "SchemaVersion": event.schemaversion,
         "Sequence": event.sequence,
         "Hops": event.hops,
         PAYLOAD_SIZE: None if pointer is None else event.datasize,
