@@ -118,6 +118,31 @@ async def test_one_request_carries_all_actions_in_their_order() -> None:
     assert 1 <= len(request["ClientRequestToken"]) <= 36
 
 
+async def test_an_action_is_what_it_was_when_it_was_given() -> None:
+    """However the caller goes on with what it is made of; a block sends it later than a plain call would."""
+    client = Client()
+    values: dict[str, Any] = {}
+    key = {"PK": {"B": bytearray(b"0")}}
+    async with open_transaction(client) as tx:
+        for number in (1, 2):
+            key["PK"]["B"][0] = ord(str(number))
+            values[":n"] = {"L": [{"N": str(number)}]}
+            tx.update(
+                TableName="orders",
+                Key=key,
+                UpdateExpression="SET A = :n",
+                ExpressionAttributeValues=values,
+            )
+        values[":n"]["L"].append({"N": "3"})
+
+    updates = [each["Update"] for each in client.requests[0]["TransactItems"]]
+    assert [update["Key"] for update in updates] == [{"PK": {"B": b"1"}}, {"PK": {"B": b"2"}}]
+    assert [update["ExpressionAttributeValues"] for update in updates] == [
+        {":n": {"L": [{"N": "1"}]}},
+        {":n": {"L": [{"N": "2"}]}},
+    ]
+
+
 async def test_nothing_is_sent_when_the_block_raises_or_is_empty() -> None:
     client = Client()
 

@@ -22,6 +22,7 @@ __all__ = [
     "ActionKind",
     "GuardPut",
     "MessagePut",
+    "copy_entry",
     "guard_action",
     "identity_of",
     "message_action",
@@ -105,6 +106,22 @@ def _put_once(table_name: str, item: Item, names: dict[str, str]) -> dict[str, A
             "ExpressionAttributeNames": names,
         }
     }
+
+
+def copy_entry(value: Any) -> Any:
+    """Copy an action as far as it can be changed: what its caller does to it later is of other actions.
+
+    >>> values = {":n": {"N": "1"}}
+    >>> copied = copy_entry({"Update": {"ExpressionAttributeValues": values}})
+    >>> values[":n"] = {"N": "2"}
+    >>> copied
+    {'Update': {'ExpressionAttributeValues': {':n': {'N': '1'}}}}
+    """
+    if isinstance(value, Mapping):
+        return {name: copy_entry(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [copy_entry(each) for each in value]
+    return bytes(value) if isinstance(value, bytearray) else value
 
 
 def recognise(entry: Mapping[str, Any]) -> MessagePut | GuardPut | None:

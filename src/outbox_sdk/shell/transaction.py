@@ -7,7 +7,7 @@ from random import random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from uuid import uuid4
 
-from outbox_sdk.core.actions import Action, read_action
+from outbox_sdk.core.actions import Action, copy_entry, read_action
 from outbox_sdk.core.claim import Claim
 from outbox_sdk.core.identifiers import MessageId
 from outbox_sdk.core.retry import RetryPolicy
@@ -44,7 +44,8 @@ class PlainTransaction:
     """Actions of one ``TransactWriteItems``, gathered while a block of :func:`open_transaction` runs.
 
     Nothing is sent before the block ends, and nothing at all when it raises. The methods check what can be
-    checked of one action, the end of the block what they come to together.
+    checked of one action, the end of the block what they come to together. They take what they are given as
+    it is then: a dictionary may be changed and given again.
     """
 
     def __init__(self) -> None:
@@ -88,7 +89,7 @@ class PlainTransaction:
         if self._ended:
             raise TransactionError("the block of this transaction has ended")
         place = len(self._actions)
-        self._actions.append(read_action(entry, place))
+        self._actions.append(read_action(copy_entry(entry), place))
         if drawn:
             self._drawn.append(place)
 
