@@ -8,7 +8,7 @@ from outbox_sdk.core.delivery import Delivery
 from outbox_sdk.core.envelope import MAX_ATTRIBUTES, Envelope, encode_envelope
 from outbox_sdk.core.identifiers import AggregateId, CorrelationId, MessageId
 from outbox_sdk.core.message import OutboxMessage
-from outbox_sdk.core.origin import NO_ORIGIN, Origin, add_headers, count_attributes, plan_origin
+from outbox_sdk.core.origin import NO_ORIGIN, Origin, count_attributes, plan_origin, take_over
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.trace import TraceContext, read_trace, shorten_tracestate
 from tests.property import strategies as our
@@ -49,10 +49,15 @@ def fits(message: OutboxMessage) -> bool:
 @given(messages(), _origins)
 def test_an_origin_never_keeps_a_message_from_being_published(message: OutboxMessage, origin: Origin) -> None:
     """What could be published still can, with all that the producer gave it; what could not is as it was."""
-    added = add_headers(message, origin)
+    added = take_over(message, origin)
 
     assert {**added.headers, **message.headers} == added.headers
-    assert msgspec.structs.replace(added, headers=message.headers) == message
+    assert added.correlation_id in (message.correlation_id, origin.correlation_id)
+    assert message.correlation_id in (None, added.correlation_id)
+    assert (
+        msgspec.structs.replace(added, headers=message.headers, correlation_id=message.correlation_id)
+        == message
+    )
     assert fits(added) == fits(message)
     if not fits(message):
         assert added == message
@@ -60,8 +65,8 @@ def test_an_origin_never_keeps_a_message_from_being_published(message: OutboxMes
 
 @given(messages(), _origins)
 def test_what_there_is_room_for_is_added_in_its_order(message: OutboxMessage, origin: Origin) -> None:
-    """First the trace's parent, then the cause, then the state; and no state but with its own parent."""
-    added = add_headers(message, origin)
+    """First the correlation id, then the trace, the cause and the state, which is none without its trace."""
+    added = take_over(message, origin)
     new = {name for name in added.headers if name not in message.headers}
     left_out = set(origin.headers) - set(added.headers)
 
@@ -72,7 +77,10 @@ def test_what_there_is_room_for_is_added_in_its_order(message: OutboxMessage, or
         assert "CausationId" not in left_out
     if "CausationId" in new:
         assert "traceparent" not in left_out
-    if left_out - {"tracestate"}:
+    if new:
+        assert added.correlation_id is not None or origin.correlation_id is None
+    lost = added.correlation_id is None and origin.correlation_id is not None
+    if left_out - {"tracestate"} or lost:
         assert count_attributes(added) >= MAX_ATTRIBUTES
 
 

@@ -334,6 +334,21 @@ def test_what_is_written_while_handling_is_written_because_of_it() -> None:
     assert "Headers" not in item_of()
 
 
+def test_a_message_is_refused_for_what_it_takes_over_no_more_than_elsewhere() -> None:
+    """Of ten attributes, its hops take one; all else gives way to what the producer says."""
+    headers = {f"Own{number}": "x" for number in range(7)}
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    with handling(decode_sqs_record(record("m-1", CorrelationId="c-1", traceparent=parent))):
+        item = item_of(headers=headers)
+        assert item_of(correlation_id="", headers=headers)["Headers"] == item["Headers"]
+        with pytest.raises(InvalidMessageError, match="attributes:11"):
+            item_of(headers={**headers, "Own7": "x"})
+
+    assert "CorrelationId" not in item
+    assert item["Headers"] == {"M": {name: {"S": "x"} for name in headers}}
+    assert item["Hops"] == {"N": "1"}
+
+
 def test_explicit_arguments_win() -> None:
     with handling(decode_sqs_record(record("m-1", CorrelationId="c-1"))):
         item = item_of(correlation_id="mine", hops=0, headers={"CausationId": "my own", "tenant": "blue"})

@@ -10,7 +10,7 @@ from outbox_sdk.core.identifiers import CorrelationId
 from outbox_sdk.core.message import OutboxMessage
 from outbox_sdk.core.trace import CAUSATION_ID, TRACEPARENT, TRACESTATE, TraceContext, trace_headers
 
-__all__ = ["NO_ORIGIN", "Origin", "add_headers", "count_attributes", "plan_origin"]
+__all__ = ["NO_ORIGIN", "Origin", "count_attributes", "plan_origin", "take_over"]
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -48,12 +48,19 @@ def plan_origin(delivery: Delivery | None, trace: TraceContext | None) -> Origin
     )
 
 
-def add_headers(message: OutboxMessage, origin: Origin) -> OutboxMessage:
-    """Add the headers of an origin to a message, as many as ten attributes leave room for.
+def take_over(message: OutboxMessage, origin: Origin) -> OutboxMessage:
+    """Let a message take over its origin's correlation id and headers, as far as ten attributes leave room.
 
-    What the producer gave stays, all of it: its own ``traceparent`` keeps the origin's trace out. Where there
-    is no room, ``tracestate`` is left out first, then ``CausationId``, then ``traceparent``.
+    What the producer gave stays, all of it: its own ``traceparent`` keeps the origin's trace out, and an
+    empty correlation id is its own, too. Where there is no room, ``tracestate`` is left out first, then
+    ``CausationId``, then ``traceparent``, and at last the correlation id. The hops are not in question.
     """
+    if (
+        origin.correlation_id
+        and message.correlation_id is None
+        and count_attributes(message) < MAX_ATTRIBUTES
+    ):
+        message = msgspec.structs.replace(message, correlation_id=origin.correlation_id)
     if not origin.headers:
         return message
     mine = message.headers

@@ -20,7 +20,7 @@ from outbox_sdk.core.identifiers import AggregateId, CorrelationId, ItemKey, Mes
 from outbox_sdk.core.items import bucket_of, decode_item, encode_item, item_size
 from outbox_sdk.core.message import MAX_HOPS, OutboxMessage, Poison
 from outbox_sdk.core.message_type import MessageType, find_message_type
-from outbox_sdk.core.origin import add_headers
+from outbox_sdk.core.origin import take_over
 from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.text import find_text_fault, format_instant
@@ -173,10 +173,11 @@ class Outbox(Generic[_EventT_contra]):
         it. ``headers`` become SNS attributes. The write fails while an item of the same message is in the
         table.
 
-        While a delivery is handled (see :func:`~outbox_sdk.handling`), ``correlation_id`` is by default the
-        delivery's, or else its message id, ``hops`` is the delivery's plus 1, so that consumers who write to
-        each other come to an end, and the headers ``traceparent``, ``tracestate`` and ``CausationId`` are
-        added where ten attributes leave room. With OpenTelemetry, the trace is that of the current span.
+        While a delivery is handled (see :func:`~outbox_sdk.handling`), ``hops`` is by default the delivery's
+        plus 1, so that consumers who write to each other come to an end. Where ten attributes leave room,
+        ``correlation_id`` is the delivery's, or else its message id, and the headers ``traceparent``,
+        ``tracestate`` and ``CausationId`` are added. With OpenTelemetry, the trace is that of the current
+        span.
 
         With a claim check, a body over its size is added to ``claims`` instead of the item: write what is in
         there before you commit, by :func:`~outbox_sdk.write_claims` or by ``put_object(**claim.request())``
@@ -188,8 +189,6 @@ class Outbox(Generic[_EventT_contra]):
             InvalidMessageError: naming the argument that breaks a limit or a rule.
         """
         origin = find_origin()
-        if correlation_id is None:
-            correlation_id = origin.correlation_id
         if hops is None:
             hops = origin.hops
         known = self._find_type(message, of, topic)
@@ -222,7 +221,7 @@ class Outbox(Generic[_EventT_contra]):
             hops=hops,
         )
         pointing, claim = self._claim(written, claims)
-        outgoing = add_headers(pointing, origin)
+        outgoing = take_over(pointing, origin)
         item = encode_item(outgoing, self.design)
         self._check(outgoing, item)
         if claims is not None and claim is not None:
