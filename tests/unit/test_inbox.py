@@ -58,6 +58,8 @@ def test_the_longest_id_and_consumer_are_taken() -> None:
         ("consumer", {"consumer": "x" * 1_016}),
         ("ttl_days", {"consumer": "mail", "ttl_days": 0}),
         ("ttl_days", {"consumer": "mail", "ttl_days": float("nan")}),
+        ("ttl_days", {"consumer": "mail", "ttl_days": float("inf")}),
+        ("ttl_days", {"consumer": "mail", "ttl_days": 36_501}),
     ],
 )
 def test_an_inbox_that_could_not_work_is_refused(field: str, arguments: Any) -> None:

@@ -87,6 +87,10 @@ def test_what_is_left_out_gets_a_default() -> None:
         ("body", {"aggregate_id": ""}, "aggregate_id", "empty"),
         ("body", {"sequence": -1}, "sequence", "-1 is not between 0 and 10^38"),
         ("body", {"sequence": 10**38}, "sequence", "is not between 0 and 10^38"),
+        ("body", {"sequence": "5"}, "sequence", "is a str and no whole number"),
+        ("body", {"sequence": True}, "sequence", "is a bool and no whole number"),
+        ("body", {"aggregate_id": 7}, "aggregate_id", "is a int and no text"),
+        ("body", {"headers": {"n": 7}}, "headers", "is a int and no text"),
         ("body", {"topic": "arn:aws:sns:eu-west-1:1:t"}, "topic", "is not a topic name"),
         ("body", {"topic": None}, "topic", "str is not in the catalog"),
         ("body", {"created_at": datetime(2026, 11, 23)}, "created_at", "time zone"),  # noqa: DTZ001

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Inbox"]
 
 _MAX_ID_BYTES = 2_048 - len("MESSAGE#")
+_MAX_TTL_DAYS = 36_500
 _MAX_CONSUMER_BYTES = 1_024 - len("CONSUMER#")
 
 
@@ -34,8 +35,8 @@ class Inbox:
     """
 
     def __init__(self, table_name: str, *, consumer: str, ttl_days: float = 14) -> None:
-        if not ttl_days > 0:
-            raise ConfigurationError("ttl_days", f"{ttl_days} is not above 0")
+        if not 0 < ttl_days <= _MAX_TTL_DAYS:
+            raise ConfigurationError("ttl_days", f"{ttl_days} is not above 0 and up to {_MAX_TTL_DAYS}")
         fault = find_text_fault(consumer) if consumer else "empty"
         if fault is not None:
             raise ConfigurationError("consumer", f"is refused: {fault}")

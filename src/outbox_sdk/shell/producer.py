@@ -200,8 +200,8 @@ class Outbox(Generic[_EventT_contra]):
             _check_text("correlation_id", correlation_id)
         for value in (headers or {}).values():
             _check_text("headers", value)
-        if sequence is not None and not 0 <= sequence < 10**38:
-            raise InvalidMessageError("sequence", f"{sequence} is not between 0 and 10^38")
+        if sequence is not None:
+            _check_sequence(sequence)
         _check_hops(hops)
         keys = self.design.item_key_values(aggregate_id, identifier)
         written = OutboxMessage(
@@ -339,7 +339,16 @@ def _resolve_topic(known: MessageType | None, topic: str | None) -> TopicName:
     return TopicName(topic)
 
 
-def _check_text(field: str, text: str) -> None:
+def _check_sequence(sequence: object) -> None:
+    if isinstance(sequence, bool) or not isinstance(sequence, int):
+        raise InvalidMessageError("sequence", f"is a {type(sequence).__name__} and no whole number")
+    if not 0 <= sequence < 10**38:
+        raise InvalidMessageError("sequence", f"{sequence} is not between 0 and 10^38")
+
+
+def _check_text(field: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise InvalidMessageError(field, f"is a {type(text).__name__} and no text")
     fault = find_text_fault(text) if text else "empty"
     if fault is not None:
         raise InvalidMessageError(field, f"is refused: {fault}")
