@@ -467,6 +467,38 @@ async def test_after_a_lost_answer_a_refusal_leaves_doubt(answers: tuple[Excepti
     assert doubt.value.token == client.tokens[0]
 
 
+async def test_what_is_in_doubt_can_be_settled() -> None:
+    """By the very transaction under its token; whatever became of it, it is there once."""
+    stack = InMemoryStack()
+    client = stack.client()
+    client.create_table("orders", "PK")
+
+    class Deaf:
+        """Brings requests to DynamoDB and hears no answer, or does not bring them."""
+
+        def __init__(self, *, arrives: bool) -> None:
+            self.arrives = arrives
+
+        async def transact_write_items(self, **request: Any) -> Any:
+            if self.arrives:
+                await client.transact_write_items(**request)
+            raise LOST
+
+    async def write(place: int, *, arrives: bool) -> None:
+        async with OUTBOX.transaction(Deaf(arrives=arrives), retries=AT_ONCE) as tx:
+            tx.put(TableName="orders", Item={"PK": {"S": f"secret-{place}"}})
+            tx.publish("{}", aggregate_id="7", topic="t")
+
+    for place, arrives in enumerate([True, False]):
+        with pytest.raises(TransactionInDoubt) as raised:
+            await write(place, arrives=arrives)
+        doubt = raised.value
+        assert len(client.items("outbox")) == place + arrives
+        await client.transact_write_items(TransactItems=doubt.entries, ClientRequestToken=doubt.token)
+        assert len(client.items("outbox")) == len(client.items("orders")) == place + 1
+        assert "secret" not in repr(doubt)
+
+
 async def test_after_a_lost_answer_a_failed_condition_is_certain() -> None:
     """A committed transaction is not tried again under its token."""
     with pytest.raises(ConditionFailed):

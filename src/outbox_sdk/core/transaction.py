@@ -191,7 +191,8 @@ def conclude(
     last = error
     if isinstance(error, TransactionConflict | TransactionRefused):
         if doubt:
-            last = TransactionInDoubt(error.code, attempts=attempts, token=plan.token)
+            entries = plan.request()["TransactItems"]
+            last = TransactionInDoubt(error.code, attempts=attempts, token=plan.token, entries=entries)
         elif isinstance(error, TransactionConflict):
             last = TransactionConflict(error.code, attempts=attempts)
     last.reasons, last.detail = error.reasons, failure.text

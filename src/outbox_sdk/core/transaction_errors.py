@@ -4,6 +4,9 @@ None of the texts quotes an item: they name actions by their place, their table 
 key.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from outbox_sdk.core.errors import OutboxError
 from outbox_sdk.core.identifiers import Item, ItemKey, MessageId
 
@@ -102,15 +105,18 @@ class TransactionRefused(TransactionError):
 class TransactionInDoubt(TransactionError):
     """No answer told whether the transaction was committed. It may have been.
 
-    Within ten minutes the same transaction sent again with ``token`` as its ``ClientRequestToken`` is
-    committed at most once. Afterwards, read what it would have written.
+    Within ten minutes ``entries``, sent again as ``TransactItems`` with ``token`` as their
+    ``ClientRequestToken``, are committed at most once. Another run of the block is another transaction.
+    Afterwards, read what it would have written. ``entries`` are no part of the text, and no matter for a log.
     """
 
-    def __init__(self, code: str, *, attempts: int, token: str) -> None:
+    # Any: the clients' own type is a closed dictionary, which the core does not know.
+    def __init__(self, code: str, *, attempts: int, token: str, entries: Sequence[Any] = ()) -> None:
         super().__init__(f"{code}, asked {_times(attempts)}; whether it was committed is not known")
         self.code = code
         self.attempts = attempts
         self.token = token
+        self.entries = entries
 
 
 def _times(attempts: int) -> str:
