@@ -467,6 +467,23 @@ async def test_after_a_lost_answer_a_refusal_leaves_doubt(answers: tuple[Excepti
     assert doubt.value.token == client.tokens[0]
 
 
+async def test_the_double_goes_by_the_name_of_the_table_and_keeps_what_it_was_given() -> None:
+    stack = InMemoryStack(table_name="orders-outbox", envelope="cloudevents")
+    client = stack.client()
+    client.create_table("orders", "PK")
+    item: Any = {"PK": {"S": "7"}, "Lines": {"L": [{"N": "1"}]}}
+    await client.transact_write_items(TransactItems=[{"Put": {"TableName": "orders", "Item": item}}])
+    item["Lines"]["L"].append({"N": "2"})
+    read = await client.get_item(TableName="orders", Key={"PK": {"S": "7"}})
+    read["Item"]["Lines"]["L"].clear()
+    assert client.items("orders") == [{"PK": {"S": "7"}, "Lines": {"L": [{"N": "1"}]}}]
+
+    async with Outbox("orders-outbox").transaction(client) as tx:
+        tx.publish("{}", aggregate_id="7", topic="t")
+    await stack.relay()
+    assert '"source":"/outbox/orders-outbox"' in stack.published[0].body
+
+
 async def test_what_is_in_doubt_can_be_settled() -> None:
     """By the very transaction under its token; whatever became of it, it is there once."""
     stack = InMemoryStack()

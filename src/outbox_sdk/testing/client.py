@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from outbox_sdk.core.actions import Action, read_action
+from outbox_sdk.core.actions import Action, copy_entry, read_action
 from outbox_sdk.core.identifiers import ItemKey
 from outbox_sdk.core.transaction import plan_transaction
 from outbox_sdk.core.transaction_errors import TransactionRefused
@@ -58,7 +58,7 @@ class InMemoryClient:
     async def get_item(self, *, TableName: str, Key: Mapping[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803
         """Read an item as it is now."""
         item = self._items(TableName).get(ItemKey.from_item(Key))
-        return {} if item is None else {"Item": item}
+        return {} if item is None else {"Item": copy_entry(item)}
 
     async def transact_write_items(
         self, **kwargs: "Unpack[TransactWriteItemsInputTypeDef]"
@@ -68,7 +68,7 @@ class InMemoryClient:
         Raises:
             botocore.exceptions.ClientError: as DynamoDB answers.
         """
-        entries: Any = kwargs["TransactItems"]
+        entries: Any = copy_entry(kwargs["TransactItems"])
         token = kwargs.get("ClientRequestToken")
         body = json.dumps(entries, sort_keys=True, default=repr)
         if token is not None and token in self._tokens:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["InMemoryStack", "stream_event"]
 
-_TABLE_NAME = "outbox"
-
 
 class InMemoryStack:
     """A whole outbox in memory: write what :meth:`~outbox_sdk.Outbox.put` builds, relay, look at the topics.
@@ -38,6 +36,7 @@ class InMemoryStack:
     >>> [(message.topic, message.body) for message in stack.published]
     [('order--created', '{"id": 7}')]
 
+    ``table_name`` is what the outbox goes by to :meth:`client`, and to consumers in the envelopes that name it.
     ``topics`` names the topics that exist, by default any. Other destinations exist where it names them by
     their routes, and are then reached as from a relay that is allowed what it names.
 
@@ -50,6 +49,7 @@ class InMemoryStack:
     def __init__(
         self,
         *,
+        table_name: str = "outbox",
         design: TableDesign = TableDesign.ordered,
         topics: Iterable[str] | None = None,
         envelope: EnvelopeKind = "raw",
@@ -60,19 +60,19 @@ class InMemoryStack:
         self.topics: InMemoryTopics = InMemoryTopics(named)
         # A list of topics alone says what exists, and a topic that does not is met by publishing there.
         allowed = named if services_of(named) != ("sns",) else None
-        self._client = InMemoryClient({_TABLE_NAME: self.table})
+        self._client = InMemoryClient({table_name: self.table})
         self._relayed = 0
         self._context = RelayContext(
             publisher=self.topics,
             table=self.table,
             marker=self.table,
-            table_name=TableName(_TABLE_NAME),
+            table_name=TableName(table_name),
             design=design,
             wrapping=Wrapping(
                 routing=msgspec.structs.replace(ROUTING, allowed=allowed),
                 kind=envelope,
                 limits=TopicLimits() if topic_max_bytes is None else TopicLimits(topic_max_bytes),
-                source="/outbox/outbox",
+                source=f"/outbox/{table_name}",
             ),
         )
 
