@@ -36,7 +36,7 @@ class InMemoryStack:
     >>> [(message.topic, message.body) for message in stack.published]
     [('order--created', '{"id": 7}')]
 
-    ``table_name`` is what the outbox goes by to :meth:`client`, and to consumers in the envelopes that name it.
+    ``table_name`` is what the outbox goes by to :meth:`client`, and in the envelopes that name it.
     ``topics`` names the topics that exist, by default any. Other destinations exist where it names them by
     their routes, and are then reached as from a relay that is allowed what it names.
 
