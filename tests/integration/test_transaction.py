@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from outbox_sdk import (
     ConditionFailed,
+    InvalidMessageError,
     MessageAlreadyPublished,
     Outbox,
     TransactionRefused,
@@ -218,6 +219,52 @@ async def test_an_item_of_400_kb_passes_and_one_byte_more_is_refused(local: Any,
         TransactionRefused, match=r"ItemTooLarge: action 0 \(Put on .*-orders\) has an item of 409601"
     ):
         await put(MAX_ITEM_BYTES + 1)
+    assert client.calls == 1
+
+
+async def test_a_message_of_its_topics_limit_passes_and_one_byte_more_is_refused_by_name(
+    local: Any, unique: str
+) -> None:
+    """Names, types and values of the attributes count, as SNS counts them."""
+    outbox, client = Outbox(unique), Counted(local)
+    attributes = {"MessageId": "m-1", "AggregateId": "7", "CorrelationId": "c", "Tenant": "grün"}
+    room = 262_144 - sum(len(f"{name}String{value}".encode()) for name, value in attributes.items())
+
+    async def publish(size: int) -> None:
+        async with outbox.transaction(client) as tx:
+            tx.publish(
+                "x" * size,
+                aggregate_id="7",
+                topic="t",
+                message_id="m-1",
+                correlation_id="c",
+                headers={"Tenant": "grün"},
+            )
+
+    await publish(room)
+    assert await count_items(local, unique) == 1
+    with pytest.raises(InvalidMessageError, match="message m-1 is refused: size:262145>262144"):
+        await publish(room + 1)
+    assert client.calls == 1
+
+
+async def test_an_item_of_a_message_as_large_as_can_be_passes_and_one_byte_more_is_refused_by_name(
+    local: Any, unique: str
+) -> None:
+    """A kilobyte below DynamoDB's limit, for what marking or parking it may add."""
+    outbox, client = Outbox(unique, topic_max_bytes=1_048_576), Counted(local)
+    limit = MAX_ITEM_BYTES - 1_024
+    small: Any = outbox.put("x", aggregate_id="7", topic="t", message_id="m-1")
+    room = limit - item_size(small["Put"]["Item"]) + 1
+
+    async def publish(size: int) -> None:
+        async with outbox.transaction(client) as tx:
+            tx.publish("x" * size, aggregate_id="7", topic="t", message_id="m-1")
+
+    await publish(room)
+    assert await count_items(local, unique) == 1
+    with pytest.raises(InvalidMessageError, match=f"message m-1 makes an item of {limit + 1} of {limit}"):
+        await publish(room + 1)
     assert client.calls == 1
 
 
