@@ -294,6 +294,11 @@ async def test_an_object_of_another_size_is_not_even_read() -> None:
     assert raised.value.reason == "size"
 
 
+async def test_nothing_waits_for_a_place_that_there_is_not() -> None:
+    with pytest.raises(ConfigurationError, match="max_concurrency"):
+        await write_claims(InMemoryBucket(BUCKET), [], max_concurrency=0)
+
+
 @pytest.mark.parametrize("buckets", [[], "orders-claims", ["No"]])
 def test_a_store_has_to_be_told_its_buckets(buckets: Any) -> None:
     with pytest.raises(ConfigurationError, match="buckets"):

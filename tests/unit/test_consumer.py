@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -304,6 +305,8 @@ def test_a_function_that_cannot_be_called_is_refused_where_it_is_written() -> No
 
     with pytest.raises(ConfigurationError, match=r"Service\.handle"):
         consumer(CATALOG)(Service.handle)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"functools\.partial"):
+        consumer(CATALOG)(partial(Service.handle))
     consumer(CATALOG)(Service().handle)
 
 

@@ -1,6 +1,7 @@
 """What a block of a transaction sends, what it refuses before, and what becomes of DynamoDB's answers."""
 
 import asyncio
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from botocore.exceptions import (
 
 from outbox_sdk import (
     AlreadyProcessed,
+    ClaimError,
     ConditionFailed,
     Inbox,
     InvalidMessageError,
@@ -482,6 +484,26 @@ async def test_the_double_goes_by_the_name_of_the_table_and_keeps_what_it_was_gi
         tx.publish("{}", aggregate_id="7", topic="t")
     await stack.relay()
     assert '"source":"/outbox/orders-outbox"' in stack.published[0].body
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        explain_cancellation([MESSAGE], [{"Code": FAILED}]),
+        explain_cancellation([GUARD], [{"Code": FAILED}]),
+        explain_cancellation([DELETE], [{"Code": FAILED, "Item": {"PK": {"S": "7"}}}]),
+        explain_cancellation([DELETE], [{"Code": "TransactionConflict"}]),
+        explain_cancellation([DELETE], [{"Code": "ValidationError"}]),
+        TransactionInDoubt("Timeout", attempts=2, token="t-1", entries=[DELETE]),
+        InvalidMessageError("topic", "is none"),
+        ClaimError("missing", bucket="orders-claims", key="k"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_leave_a_process_whole(error: Exception) -> None:
+    """As out of a ProcessPoolExecutor, which breaks by an error that cannot be read."""
+    read = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (type(read), str(read), vars(read)) == (type(error), str(error), vars(error))
 
 
 async def test_what_is_in_doubt_can_be_settled() -> None:

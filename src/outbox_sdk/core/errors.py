@@ -26,7 +26,20 @@ UndecodableReason = Literal[
 
 
 class OutboxError(Exception):
-    """The root of every error this package raises on purpose."""
+    """The root of every error this package raises on purpose.
+
+    Each can be copied and pickled, as it is on its way out of a pool of processes.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Say how to make the like of it: what a child's ``__init__`` takes is not what ``args`` has."""
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[OutboxError], args: tuple[object, ...], fields: dict[str, object]) -> OutboxError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
 
 
 class ConfigurationError(OutboxError):

@@ -133,7 +133,10 @@ async def write_claims(s3: BodyWriter, claims: Sequence[Claim], *, max_concurren
 
     Raises:
         ClaimError: ``unavailable``, with S3's code.
+        ConfigurationError: ``max_concurrency`` is less than one.
     """
+    if max_concurrency < 1:
+        raise ConfigurationError("max_concurrency", f"{max_concurrency} is less than one at a time")
     slots = asyncio.Semaphore(max_concurrency)
     # Each answers with a value: one that raised would cancel the others in the middle.
     results = await asyncio.gather(*[_write(s3, claim, slots) for claim in claims])

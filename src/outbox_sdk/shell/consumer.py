@@ -77,7 +77,7 @@ class RecordHandler(Generic[_EventT]):
         try:
             inspect.signature(function).bind(None, None)
         except TypeError:
-            name = function.__qualname__
+            name = getattr(function, "__qualname__", repr(function))
             raise ConfigurationError(
                 "function",
                 f"{name} is not called by an event and a delivery alone; a method is none before it is bound",
