@@ -170,6 +170,18 @@ def test_records_without_a_loop_share_one() -> None:
     assert len(first.loops | second.loops) == 1
 
 
+def test_a_function_around_it_may_go_to_the_async_processor() -> None:
+    recorder = Recorder()
+
+    def handle(record: dict[str, Any]) -> Any:
+        return recorder.handle(record)
+
+    processor = AsyncBatchProcessor(event_type=EventType.SQS)
+    answer = async_process_partial_response({"Records": [record("m-1")]}, handle, processor, None)
+    assert answer == {"batchItemFailures": []}
+    assert recorder.ids == ["m-1"]
+
+
 async def test_under_a_loop_it_is_a_coroutine() -> None:
     recorder = Recorder()
     await recorder.handle(record("m-1"))
@@ -179,11 +191,19 @@ async def test_under_a_loop_it_is_a_coroutine() -> None:
     assert recorder.loops == {id(asyncio.get_running_loop())}
 
 
-async def test_a_processor_that_would_forget_the_coroutine_is_refused() -> None:
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_a_processor_that_would_forget_the_coroutine_is_refused(wrapped: bool) -> None:
     """Under a loop, the processor for plain functions would count each message as handled."""
     recorder = Recorder()
+
+    def handle(record: dict[str, Any]) -> Any:
+        return recorder.handle(record)
+
+    processor = BatchProcessor(event_type=EventType.SQS)
     with pytest.raises(BatchProcessingError) as failed:
-        process_sync({"Records": [record("m-1")]}, recorder)
+        process_partial_response(
+            {"Records": [record("m-1")]}, handle if wrapped else recorder.handle, processor
+        )
 
     (cause,) = failed.value.child_exceptions
     assert isinstance(cause[1], ConfigurationError)

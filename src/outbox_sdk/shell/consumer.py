@@ -188,11 +188,13 @@ def _refuse_to_be_forgotten(caller: Any) -> None:
     Powertools' processors for plain functions do not look at what they are given; under a running loop, as in
     an async test, every message would be counted as handled and none would be.
     """
-    is_async = caller.f_code.co_flags & inspect.CO_COROUTINE
-    if not is_async and str(caller.f_globals.get("__name__")).startswith("aws_lambda_powertools."):
-        raise ConfigurationError(
-            "processor", "an event loop runs here already: give the handler to an AsyncBatchProcessor"
-        )
+    # Functions may be between; a coroutine that is met first awaits what it is given, or passes it on.
+    while caller is not None and not caller.f_code.co_flags & inspect.CO_COROUTINE:
+        if str(caller.f_globals.get("__name__")).startswith("aws_lambda_powertools."):
+            raise ConfigurationError(
+                "processor", "an event loop runs here already: give the handler to an AsyncBatchProcessor"
+            )
+        caller = caller.f_back
 
 
 class _ProcessLoop:

@@ -8,7 +8,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar, overload
 from uuid import uuid4
 
-from outbox_sdk.core.actions import message_action
+from outbox_sdk.core.actions import MAX_ITEM_BYTES, message_action
 from outbox_sdk.core.body import encode_body
 from outbox_sdk.core.catalog import Catalog
 from outbox_sdk.core.claim import Claim, ClaimCheck, claim_body
@@ -44,9 +44,9 @@ else:
 
 _CatalogEventT = TypeVar("_CatalogEventT")
 
-__all__ = ["MAX_ITEM_BYTES", "Outbox"]
+__all__ = ["MAX_MESSAGE_ITEM_BYTES", "Outbox"]
 
-MAX_ITEM_BYTES = 409_600 - 1_024
+MAX_MESSAGE_ITEM_BYTES = MAX_ITEM_BYTES - 1_024
 """DynamoDB's limit for an item, names included, less the room that marking or parking it may need."""
 
 
@@ -315,9 +315,10 @@ class Outbox(Generic[_EventT_contra]):
             raise InvalidMessageError(field, f"message {message.message_id} is refused: {fault.reason}")
         self._check_keys(item)
         size = item_size(item)
-        if size > MAX_ITEM_BYTES:
+        if size > MAX_MESSAGE_ITEM_BYTES:
             raise InvalidMessageError(
-                "message", f"message {message.message_id} makes an item of {size} of {MAX_ITEM_BYTES} bytes"
+                "message",
+                f"message {message.message_id} makes an item of {size} of {MAX_MESSAGE_ITEM_BYTES} bytes",
             )
 
     def _check_keys(self, item: dict[str, Any]) -> None:
