@@ -11,6 +11,7 @@ from outbox_sdk.core.classification import (
     classify_request_error,
     classify_table_error,
     known_class,
+    may_be_one_entrys_fault,
 )
 from outbox_sdk.core.destination_json import WIRES
 from outbox_sdk.core.destinations import Service
@@ -154,7 +155,7 @@ def test_a_code_of_dynamodb(code: str, expected: ErrorClass) -> None:
         (401, CONFIGURATION),
         (403, CONFIGURATION),
         (404, CONFIGURATION),
-        (413, RETRY),
+        (413, CONFIGURATION),
         (429, RETRY),
         (500, RETRY),
         (503, RETRY),
@@ -163,6 +164,14 @@ def test_a_code_of_dynamodb(code: str, expected: ErrorClass) -> None:
 )
 def test_an_unknown_code_of_a_request_goes_by_its_status(status: int, expected: ErrorClass) -> None:
     assert classify_request_error("NeverHeardOf", status=status) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "apart"), [(400, True), (413, True), (401, False), (403, False), (503, False)]
+)
+def test_a_refusal_that_may_be_one_entrys_fault_is_taken_apart(status: int, apart: bool) -> None:
+    """A front says 413 of what is too large: sent again as it was, it would hold a shard."""
+    assert may_be_one_entrys_fault("NeverHeardOf", status=status) is apart
 
 
 def test_an_unknown_code_of_an_entry_goes_by_whose_fault_it_is() -> None:

@@ -181,19 +181,19 @@ def classify_entry_error(code: str, *, sender_fault: bool, text: str = "") -> Er
 def classify_request_error(code: str, *, status: int, text: str = "") -> ErrorClass:
     """Classify a ``PublishBatch`` that failed as a whole; ``status`` is 0 where there was no response.
 
-    A code that nobody has listed never parks at first sight: a refusal (400, 401, 403, 404) counts as
+    A code that nobody has listed never parks at first sight: a refusal (400, 401, 403, 404, 413) counts as
     configuration, anything else as passing.
     """
     known = _lookup(code, text)
     if known is not None:
         return known
-    return ErrorClass.CONFIGURATION if status in (400, 401, 403, 404) else ErrorClass.RETRY
+    return ErrorClass.CONFIGURATION if status in (400, 401, 403, 404, 413) else ErrorClass.RETRY
 
 
 def may_be_one_entrys_fault(code: str, *, status: int, text: str = "") -> bool:
     """Tell whether one entry may have brought a failure down on all, so that they are tried apart."""
     known = _lookup(code, text)
-    return known is ErrorClass.MESSAGE or (known is None and status == 400)
+    return known is ErrorClass.MESSAGE or (known is None and status in (400, 413))
 
 
 def classify_table_error(code: str) -> ErrorClass:
