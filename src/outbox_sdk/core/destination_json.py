@@ -64,7 +64,7 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
         """
         if status != 200:
             code, text = decode_error(status, body)
-            return RequestFailed(code, status, text)
+            return RequestFailed(_plain_code(code), status, text)
         try:
             return self.decode(request, body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -72,6 +72,24 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # SQS
+
+_QUERY_PREFIX = "AWS.SimpleQueueService."
+_QUERY_CODES = {
+    "KMS.AccessDeniedException": "KmsAccessDenied",
+    "KMS.DisabledException": "KmsDisabled",
+    "KMS.InvalidKeyUsageException": "KmsInvalidKeyUsage",
+    "KMS.InvalidStateException": "KmsInvalidState",
+    "KMS.NotFoundException": "KmsNotFound",
+    "KMS.OptInRequired": "KmsOptInRequired",
+    "KMS.ThrottlingException": "KmsThrottled",
+    "NonExistentQueue": "QueueDoesNotExist",
+}
+
+
+def _plain_code(code: str) -> str:
+    """Give a code the name that it has in JSON: SQS had others before, and still says them at places."""
+    bare = code.removeprefix(_QUERY_PREFIX)
+    return _QUERY_CODES.get(bare, bare)
 
 
 def send_message_batch_request(request: PublishRequest, endpoint_url: str) -> dict[str, Any]:
@@ -131,14 +149,19 @@ def _decode_sent(request: PublishRequest, body: bytes) -> PublishResponse:
         {
             "Successful": [msgspec.structs.asdict(sent) for sent in answer.Successful or ()],
             "Failed": [
-                {**msgspec.structs.asdict(unsent), "Message": unsent.Message or ""}
+                {
+                    **msgspec.structs.asdict(unsent),
+                    "Code": _plain_code(unsent.Code),
+                    "Message": unsent.Message or "",
+                }
                 for unsent in answer.Failed or ()
             ],
         },
     )
 
 
-# EventBridge and Kinesis answer in the order of the request.
+# EventBridge and Kinesis answer in the order of the request, with a result for each entry. Where there is any
+# other number of them, nobody knows which is whose.
 
 
 def put_events_request(request: PublishRequest, endpoint_url: str = "") -> dict[str, Any]:  # noqa: ARG001
@@ -198,8 +221,9 @@ def _decode_records(request: PublishRequest, body: bytes) -> PublishResponse:
 
 
 def _decode_results(request: PublishRequest, results: list[_Result]) -> PublishResponse:
-    missing = [_Result()] * (len(request.entries) - len(results))
-    return tuple(_decode_result(result) for result in [*results, *missing][: len(request.entries)])
+    if len(results) != len(request.entries):
+        return RequestFailed("UnreadableResponse")
+    return tuple(map(_decode_result, results))
 
 
 def _decode_result(result: _Result) -> Published | EntryFailed:
