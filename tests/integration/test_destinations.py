@@ -64,7 +64,8 @@ async def test_a_batch_goes_to_a_topic_two_queues_a_bus_and_a_stream(moto: str, 
             assert (ids if view in (fifo, stream) else sorted(ids)) == expected
         assert len(await topic.drain(expected=3)) == 3
     after = recorded_calls.count_calls()
-    for name in ("sns PublishBatch", "sqs SendMessageBatch", "events PutEvents", "kinesis PutRecords"):
+    calls = ("sns PublishBatch", "sqs SendMessageBatch", "events PutEvents", "kinesis PutRecords")
+    for name in (*calls, "events DescribeEventBus"):
         assert after[f"relay {name}"] > before.get(f"relay {name}", 0)
     assert recorded_calls.take_findings() == []
 

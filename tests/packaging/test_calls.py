@@ -43,6 +43,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "BatchExecuteStatement": {"Statements": [{"Statement": "UPDATE x SET y = 1"}]},
     "BatchGetItem": {"RequestItems": {"outbox": {"Keys": [{"PK": {"S": "a"}}]}}},
     "BatchWriteItem": {"RequestItems": {"outbox": [{"DeleteRequest": {"Key": {"PK": {"S": "a"}}}}]}},
+    "DescribeEventBus": {"Name": "orders"},
     "PutEvents": {"Entries": [{"Source": "s", "DetailType": "t", "Detail": "{}"}]},
     "PutRecords": {"StreamName": "s", "Records": [{"Data": "x", "PartitionKey": "k"}]},
     "SendMessageBatch": {"QueueUrl": "http://q/1/q", "Entries": [{"Id": "0", "MessageBody": "x"}]},
@@ -57,9 +58,9 @@ ERRORS: dict[str, Callable[[int, str], Answer]] = {
     "sns": lambda status, code: sns_error(status, code, "no"),
 }
 ROUTES = {
-    "sqs:billing": "SendMessageBatch",
-    "eventbridge:orders": "PutEvents",
-    "kinesis:orders": "PutRecords",
+    "sqs:billing": {"SendMessageBatch"},
+    "eventbridge:orders": {"DescribeEventBus", "PutEvents"},
+    "kinesis:orders": {"PutRecords"},
 }
 REFUSALS = {
     "dynamodb": [
@@ -208,7 +209,7 @@ def test_every_operation_of_the_functions_is_called_from_the_zip(task: Path, run
         "marks-delete": {"PublishBatch", "BatchWriteItem"},
         "rechecks": {"BatchGetItem", "PublishBatch", "BatchExecuteStatement"},
         "parks": {"UpdateItem"},
-        **{route: {name, "BatchExecuteStatement"} for route, name in ROUTES.items()},
+        **{route: {*names, "BatchExecuteStatement"} for route, names in ROUTES.items()},
         "touches": {"Query", "BatchGetItem", "UpdateItem"},
         "sweeps": {"Query", "BatchGetItem", "PublishBatch", "BatchExecuteStatement"},
         "sweeps-claims": {

@@ -83,6 +83,10 @@ def _put_events(_: str, parameters: Parameters, caller: Caller) -> Iterator[Acce
         yield AccessRequest("events:PutEvents", caller.arn("events", named))
 
 
+def _describe_bus(_: str, parameters: Parameters, caller: Caller) -> Iterator[AccessRequest]:
+    yield AccessRequest("events:DescribeEventBus", caller.arn("events", f"event-bus/{parameters['Name']}"))
+
+
 def _put_records(_: str, parameters: Parameters, caller: Caller) -> Iterator[AccessRequest]:
     stream = parameters.get("StreamARN") or f"stream/{parameters['StreamName']}"
     yield AccessRequest("kinesis:PutRecords", caller.arn("kinesis", stream))
@@ -232,6 +236,7 @@ _CALLS: dict[tuple[str, str], Reader] = {
     ("sns", "Publish"): _publish,
     ("sns", "PublishBatch"): _publish,
     ("sqs", "SendMessageBatch"): _send_messages,
+    ("events", "DescribeEventBus"): _describe_bus,
     ("events", "PutEvents"): _put_events,
     ("kinesis", "PutRecords"): _put_records,
     ("sts", "GetCallerIdentity"): _nothing,

@@ -430,6 +430,9 @@ _DEFAULTS: dict[str, Answer] = {
     "BatchExecuteStatement": statements_answer(),
     "BatchGetItem": items_answer(),
     "BatchWriteItem": lambda _: _json_reply({"UnprocessedItems": {}}),
+    "DescribeEventBus": lambda call: _json_reply(
+        {"Arn": f"arn:aws:events:us-east-1:123456789012:event-bus/{call.body['Name']}"}
+    ),
     "DeleteObjects": lambda _: Reply(200, "application/xml", "<DeleteResult></DeleteResult>"),
     "GetCallerIdentity": _identity_reply,
     "ListObjectsV2": objects_answer(),

@@ -5,9 +5,11 @@ from typing import Any
 
 import msgspec
 
+from outbox_sdk.core.classification import may_be_one_entrys_fault
 from outbox_sdk.core.destinations import EVENTBRIDGE, KINESIS, SQS, DestinationKind, Service, route_of
-from outbox_sdk.core.dynamodb_json import decode_error, encode_arguments
+from outbox_sdk.core.dynamodb_json import decode_answer, decode_error, encode_arguments
 from outbox_sdk.core.entry import Entry
+from outbox_sdk.core.identifiers import TopicArn
 from outbox_sdk.core.publish import (
     EntryFailed,
     Published,
@@ -20,6 +22,9 @@ from outbox_sdk.core.publish import (
 __all__ = [
     "WIRES",
     "Wire",
+    "decode_bus",
+    "describe_bus_headers",
+    "describe_bus_request",
     "put_events_request",
     "put_records_request",
     "send_message_batch_request",
@@ -179,6 +184,32 @@ def put_events_request(request: PublishRequest, endpoint_url: str = "") -> dict[
             for entry in request.entries
         ]
     }
+
+
+def describe_bus_headers() -> dict[str, str]:
+    """Name the call that looks for a bus."""
+    wire = WIRES["events"]
+    return {**wire.headers, "X-Amz-Target": f"{wire.target}.DescribeEventBus"}
+
+
+def describe_bus_request(bus: TopicArn) -> bytes:
+    """Ask for a bus by its name, in the account and the Region that are asked."""
+    return encode_arguments({"Name": route_of(bus)[1]})
+
+
+def decode_bus(bus: TopicArn, status: int, body: bytes) -> RequestFailed | None:
+    """Read whether a bus is there: ``None``, or why nothing can be published to it.
+
+    No answer here is the fault of a message, whatever its code: what would park one counts as configuration.
+    """
+    if status != 200:
+        code, text = decode_error(status, body)
+        blames = may_be_one_entrys_fault(code, status=status, text=text)
+        return RequestFailed("InvalidAddress" if blames else code, status, text)
+    answer = decode_answer(body)
+    if answer is None or "Arn" not in answer:
+        return RequestFailed("UnreadableResponse")
+    return None if answer["Arn"] == bus else RequestFailed("ResourceNotFoundException", 400)
 
 
 def put_records_request(request: PublishRequest, endpoint_url: str = "") -> dict[str, Any]:  # noqa: ARG001

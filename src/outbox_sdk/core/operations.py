@@ -15,6 +15,7 @@ from outbox_sdk.core.mark import MarkStrategy
 __all__ = [
     "CLAIM_SWEEP",
     "DELETE_MARKS",
+    "DESCRIBE_BUS",
     "DESCRIBE_TABLE",
     "GET_IDENTITY",
     "ITEM_UPDATE",
@@ -79,6 +80,9 @@ PUBLISHES: dict[Service, Operation] = {
 }
 """How messages are published, by service."""
 
+DESCRIBE_BUS = Operation("events", "DescribeEventBus", "events:DescribeEventBus", "buses")
+"""``PutEvents`` does not say that there is no such bus."""
+
 LOOKUP = Operation("dynamodb", "BatchGetItem", "dynamodb:BatchGetItem", "table")
 ITEM_UPDATE = Operation("dynamodb", "UpdateItem", "dynamodb:UpdateItem", "table")
 """A single mark, a park, a touch."""
@@ -129,6 +133,7 @@ def list_operations(
     ['Query', 'BatchGetItem', 'UpdateItem']
     """
     publish = [operation for service, operation in PUBLISHES.items() if service in services]
+    publish += [DESCRIBE_BUS] if "events" in services else []
     dispatch = [*publish, LOOKUP, ITEM_UPDATE, *([MARK_OPERATIONS[strategy]] if marks else [])]
     by_role = {
         "relay": dispatch,

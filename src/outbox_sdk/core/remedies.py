@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from outbox_sdk.core.classification import is_credential_fault, is_throttle
-from outbox_sdk.core.destinations import SNS, DestinationKind, route_of
+from outbox_sdk.core.destinations import EVENTBRIDGE, SNS, DestinationKind, route_of
 
 __all__ = ["find_park_remedy", "find_remedy"]
 
@@ -160,7 +160,8 @@ def find_remedy(event: str, code: str, *, topic_arn: str | None = None) -> str:
         busy = _TABLE_BUSY
     advice = _by_start(tables, code) or (busy if is_throttle(code) else _UNKNOWN)
     kind = _kind_of(topic_arn)
-    return advice.format(topic=topic_arn or "the topic", action=kind.action, what=kind.what)
+    action = f"{kind.action} and events:DescribeEventBus" if kind is EVENTBRIDGE else kind.action
+    return advice.format(topic=topic_arn or "the topic", action=action, what=kind.what)
 
 
 def find_park_remedy(reason: str, *, topic_arn: str | None = None) -> str | None:
