@@ -9,7 +9,14 @@ from typing import Any
 
 import msgspec
 
-from outbox_sdk.core.envelope import Attribute, Envelope, EnvelopeKind, embed_body, encode_envelope
+from outbox_sdk.core.envelope import (
+    TRACE_EXTENSIONS,
+    Attribute,
+    Envelope,
+    EnvelopeKind,
+    embed_body,
+    encode_envelope,
+)
 from outbox_sdk.core.message import OutboxMessage
 from outbox_sdk.core.routing import Refusal
 from outbox_sdk.core.text import parse_instant
@@ -30,6 +37,14 @@ _SAID = frozenset(
         "ContentType",
         "Sequence",
         "Hops",
+    }
+)
+# What an event of ours or of CloudEvents 1.0 may say by its own members: where it does not, no header may.
+_OWN = frozenset(
+    {
+        *("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data"),
+        *("partitionkey", "correlationid", "sequence", "hops", "dataref", "datasize"),
+        *TRACE_EXTENSIONS.values(),
     }
 )
 _EXTENSION_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
@@ -60,7 +75,12 @@ def encode_document(message: OutboxMessage, kind: EnvelopeKind, *, source: str) 
         name = attribute.name.lower()
         if name in document and bytes(document[name]) == msgspec.json.encode(attribute.value):
             continue
-        if name in document or name in extensions or not _EXTENSION_NAME_CHARACTERS.issuperset(name):
+        if (
+            name in document
+            or name in _OWN
+            or name in extensions
+            or not _EXTENSION_NAME_CHARACTERS.issuperset(name)
+        ):
             return Refusal(f"extension-name:{attribute.name}")
         extensions[name] = attribute.value
     # At the end, where there is any: the data of a claim is elsewhere.
