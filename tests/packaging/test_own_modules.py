@@ -38,6 +38,14 @@ def test_imports_are_followed_wherever_they_stand_but_for_those_of_type_checkers
     assert found == set(SOURCES) - {"app/inner/unused.py", "app/types.py", "other.py"}
 
 
+@pytest.mark.parametrize("source", ["from . import direct", "def late():\n    from .inner import deep"])
+def test_a_relative_name_is_refused_and_not_passed_over(root: Path, source: str) -> None:
+    (root / "app" / "tried.py").write_text(source)
+
+    with pytest.raises(LookupError, match="relative"):
+        find_reachable(root / "app", ["app.entry"])
+
+
 def test_an_entry_that_is_not_there_is_named(root: Path) -> None:
     with pytest.raises(LookupError, match=r"app\.gone"):
         find_reachable(root / "app", ["app.gone"])

@@ -18,7 +18,7 @@ def find_reachable(package: Path, entries: Iterable[str]) -> frozenset[Path]:
     read, though they may lie beside this one.
 
     Raises:
-        LookupError: an entry is no module of the package.
+        LookupError: an entry is no module of the package, or a module is imported by a relative name.
     """
     found: dict[str, Path] = {}
     waiting = list(entries)
@@ -55,6 +55,9 @@ def _imports(node: ast.AST) -> Iterator[str]:
             yield module
             yield from (f"{module}.{alias.name}" for alias in node.names)
             return
+        case ast.ImportFrom():
+            # Nothing here is written so, and what is not followed would be missing from the package.
+            raise LookupError(f"line {node.lineno} imports by a relative name: write it whole")
         case _:
             children = ast.iter_child_nodes(node)
     for child in children:
