@@ -110,24 +110,23 @@ _RIGHTS: Mapping[str, str] = {
 }
 
 _REFUSED = (
-    "SNS refuses this very message: compare its size with OUTBOX_TOPIC_MAX_BYTES and the topic's own limit, "
-    "and its attributes with what SNS allows"
-)
-_REFUSED_ELSEWHERE = (
-    "the destination refuses this very message: compare its size and its body with the limits there"
+    "the destination refuses this very message: compare its size with OUTBOX_TOPIC_MAX_BYTES and the "
+    "destination's own limit, and its body and attributes with what is allowed there"
 )
 _PARKS: Mapping[str, str] = {
     "BatchRequestTooLong": _REFUSED,
     "InvalidParameter": _REFUSED,
     "InvalidParameterValue": _REFUSED,
     "ParameterValueInvalid": _REFUSED,
+    "ValidationError": _REFUSED,
+    "ValidationException": _REFUSED,
     "hops": "consumers write to each other in a circle: find the one that answers its own cause",
     "age": "older than OUTBOX_PARK_OLDER_THAN_SECONDS, as after a restore: redrive what is still wanted",
-    "InvalidArgument": _REFUSED_ELSEWHERE,
-    "InvalidArgumentException": _REFUSED_ELSEWHERE,
-    "InvalidMessageContents": _REFUSED_ELSEWHERE,
-    "MalformedDetail": _REFUSED_ELSEWHERE,
-    "size": "larger than its topic takes: send less, or raise the topic's limit and OUTBOX_TOPIC_MAX_BYTES",
+    "InvalidArgument": _REFUSED,
+    "InvalidArgumentException": _REFUSED,
+    "InvalidMessageContents": _REFUSED,
+    "MalformedDetail": _REFUSED,
+    "size": "larger than its destination takes: send less, or raise its limit and OUTBOX_TOPIC_MAX_BYTES",
     "destination-not-allowed": (
         "OUTBOX_ALLOWED_TOPICS has to name what is no topic: add the destination, or correct the producer"
     ),
