@@ -1,6 +1,6 @@
 """What a publisher keeps, on every part and in memory: entries arrive as they were, or it says why not."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -17,15 +17,29 @@ from outbox_sdk.core.identifiers import (
     ItemKey,
     MessageId,
     Region,
+    TableName,
     TopicArn,
     TopicName,
 )
 from outbox_sdk.core.message import OutboxMessage
-from outbox_sdk.core.publish import MAX_ENTRIES, Published, PublishRequest, RequestFailed
+from outbox_sdk.core.plan import Wrapping
+from outbox_sdk.core.publish import (
+    MAX_ENTRIES,
+    EntryFailed,
+    Published,
+    PublishRequest,
+    PublishResponse,
+    RequestFailed,
+)
 from outbox_sdk.core.routing import Routing, is_fifo
+from outbox_sdk.core.table import TableDesign
+from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.ports import Publisher
+from outbox_sdk.shell.producer import Outbox
+from outbox_sdk.shell.relay import relay_batch
 from outbox_sdk.shell.sns import SnsPublisher
 from outbox_sdk.testing import InMemoryTopics
+from outbox_sdk.testing.table import InMemoryTable
 from tests.support.aws import open_services
 from tests.support.fixtures import endpoint_of
 from tests.support.topics import MemoryTopic, Received, TopicView, open_topic
@@ -202,6 +216,55 @@ async def test_a_fifo_topic_keeps_groups_in_order_and_takes_an_entry_once(case: 
     redriven = case.entry("3", aggregate_id="order-1", key=entries[3].message.key, redrive_count=1)
     await _publish(case, redriven)
     assert [message.body for message in await case.topic.drain(expected=1)] == ["3"]
+
+
+class _PartlyFailing:
+    """Fails the entries of some messages, each once, and has the others published by what is behind it."""
+
+    def __init__(self, publisher: Publisher, message_ids: Iterable[str]) -> None:
+        self.sent: list[list[str]] = []
+        self._publisher = publisher
+        self._failing = set(message_ids)
+
+    async def publish(self, request: PublishRequest) -> PublishResponse:
+        ids = [entry.message.message_id for entry in request.entries]
+        self.sent.append(list(ids))
+        failing = self._failing.intersection(ids)
+        self._failing -= failing
+        kept = tuple(entry for entry in request.entries if entry.message.message_id not in failing)
+        response = await self._publisher.publish(PublishRequest(request.topic, kept)) if kept else ()
+        assert isinstance(response, tuple), response
+        results = iter(response)
+        return tuple(EntryFailed("InternalError") if name in failing else next(results) for name in ids)
+
+
+@every_topic
+async def test_what_fails_in_a_request_is_sent_again_and_nothing_else(case: Case) -> None:
+    """The relay itself, from the table's records on: two of six entries fail at first."""
+    table, outbox = InMemoryTable(), Outbox("outbox")
+    ids = [f"m{number}-{uuid4().hex[:8]}" for number in range(6)]
+    for message_id in ids:
+        put = outbox.put("{}", aggregate_id=f"a-{message_id}", topic=case.topic.name, message_id=message_id)
+        table.put(put["Put"]["Item"])
+    partly = _PartlyFailing(case.publisher, (ids[1], ids[4]))
+    region, account = case.topic.arn.split(":")[3:5]
+    context = RelayContext(
+        publisher=partly,
+        table=table,
+        marker=table,
+        table_name=TableName("outbox"),
+        design=TableDesign.ordered,
+        wrapping=Wrapping(
+            routing=Routing(region=Region(region), account_id=AccountId(account)), source="/outbox/outbox"
+        ),
+        jitter=lambda: 0.0,
+    )
+
+    report = await relay_batch(context, {"Records": table.records})
+
+    assert report.counts() == {"dispatched": 6}
+    assert partly.sent == [ids, [ids[1], ids[4]]]
+    assert sorted(message.message_id for message in await case.topic.drain(expected=6)) == ids
 
 
 async def _publish(case: Case, *entries: Entry) -> tuple[object, ...]:
