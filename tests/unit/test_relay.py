@@ -282,3 +282,11 @@ def test_a_park_repeats_no_marker_that_may_not_be_one(marker: Any) -> None:
     kept = "attribute_exists(#marker) AND #marker <> :parked AND NOT #redrives > :redrives"
     assert request["ConditionExpression"] == kept
     assert ":marker" not in request["ExpressionAttributeValues"]
+
+
+async def test_a_stack_with_no_topics_holds_what_is_sent_to_one() -> None:
+    """As one with other topics does: what exists is no allow-list."""
+    for topics in ([], ["other"]):
+        stack = InMemoryStack(topics=topics)
+        stack.write(*entries(1))
+        assert (await stack.relay()).counts() == {"held": 1}

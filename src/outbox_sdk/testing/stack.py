@@ -59,7 +59,7 @@ class InMemoryStack:
         named = None if topics is None else frozenset(map(TopicName, topics))
         self.topics: InMemoryTopics = InMemoryTopics(named)
         # A list of topics alone says what exists, and a topic that does not is met by publishing there.
-        allowed = named if services_of(named) != ("sns",) else None
+        allowed = named if set(services_of(named)) - {"sns"} else None
         self._client = InMemoryClient({table_name: self.table})
         self._relayed = 0
         self._context = RelayContext(
