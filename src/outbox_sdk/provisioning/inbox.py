@@ -11,7 +11,7 @@ from outbox_sdk.core.inbox import (
     inbox_time_to_live_request,
 )
 from outbox_sdk.provisioning.execution import Execution
-from outbox_sdk.provisioning.table import create_table, enable_time_to_live
+from outbox_sdk.provisioning.table import check_client, create_table, enable_time_to_live
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -22,13 +22,16 @@ __all__ = ["create_inbox_table"]
 async def create_inbox_table(dynamodb_client: "DynamoDBClient", table_name: str) -> None:
     """Create the table of an :class:`~outbox_sdk.Inbox`, on demand and with its time to live on.
 
+    ``dynamodb_client`` is a client of aiobotocore or aioboto3.
     Waits until the table is active. Called again, it finds the table, checks that it fits, and switches the
     time to live on if it is not; it never changes a key.
 
     Raises:
-        ConfigurationError: a table of this name exists and does not fit; the error lists how.
+        ConfigurationError: the client is one of boto3 or not entered yet, or a table of this name exists and
+            does not fit; the error lists how.
         botocore.exceptions.ClientError: DynamoDB refuses a call.
     """
+    check_client(dynamodb_client, "dynamodb_client", "describe_table")
     execution = Execution({"dynamodb": dynamodb_client})
     creation = Call("dynamodb", "create_table", inbox_table_request(table_name), "the table is missing")
     await create_table(dynamodb_client, table_name, creation, execution)

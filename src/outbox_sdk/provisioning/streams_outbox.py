@@ -28,6 +28,7 @@ from outbox_sdk.provisioning.deployer import Deployer
 from outbox_sdk.provisioning.execution import Execution
 from outbox_sdk.provisioning.found import find_function
 from outbox_sdk.provisioning.removal import remove_relay, remove_sweeper
+from outbox_sdk.provisioning.table import check_client
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -120,11 +121,13 @@ async def create_dynamodb_streams_outbox(
     and no topics; the Terraform module and the SAM template do.
 
     Raises:
-        ConfigurationError: a setting or an argument is wrong, the table is missing or does not fit, a name
-            is taken, or the relay could reach any topic of the account and ``allow_any_topic`` was not said.
+        ConfigurationError: a setting or an argument is wrong, a client is one of boto3 or not entered yet,
+            the table is missing or does not fit, a name is taken, or the relay could reach any topic of the
+            account and ``allow_any_topic`` was not said.
         PackageError: the package is neither there nor can be built.
         botocore.exceptions.ClientError: AWS refuses a call.
     """
+    _check_clients(lambda_client, iam_client, dynamodb_client, s3_client, scheduler_client)
     configuration = adapt_settings(settings)
     table_name = str(configuration.dynamodb_outbox_table_name)
     if runtime is None:
@@ -180,6 +183,21 @@ async def create_dynamodb_streams_outbox(
         mark_strategy=configuration.outbox_mark_strategy,
         calls=tuple(execution.calls),
     )
+
+
+def _check_clients(
+    lambda_client: object,
+    iam_client: object,
+    dynamodb_client: object,
+    s3_client: object,
+    scheduler_client: object | None,
+) -> None:
+    check_client(lambda_client, "lambda_client", "get_function")
+    check_client(iam_client, "iam_client", "get_role")
+    check_client(dynamodb_client, "dynamodb_client", "describe_table")
+    check_client(s3_client, "s3_client", "put_object")
+    if scheduler_client is not None:
+        check_client(scheduler_client, "scheduler_client", "get_schedule")
 
 
 async def destroy_dynamodb_streams_outbox(

@@ -12,11 +12,19 @@ from outbox_sdk.core.table import (
     time_to_live_request,
 )
 from outbox_sdk.provisioning.execution import Execution
+from outbox_sdk.shell.clients import check_async_client
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
-__all__ = ["complete_table", "create_outbox_table", "create_table", "enable_time_to_live", "find_table"]
+__all__ = [
+    "check_client",
+    "complete_table",
+    "create_outbox_table",
+    "create_table",
+    "enable_time_to_live",
+    "find_table",
+]
 
 _RECOVERY_ATTEMPTS = 30
 
@@ -29,18 +37,27 @@ async def create_outbox_table(
 ) -> str:
     """Create an outbox table with its stream, index, time to live and recovery; give the stream's ARN.
 
+    ``dynamodb_client`` is a client of aiobotocore or aioboto3.
     Waits until the table is active. Called again, it finds the table, checks that it fits the design, and
     completes what is missing; it never changes a key, an index or a stream that is there.
     Point-in-time recovery is left out where the endpoint does not know it, as DynamoDB Local does not.
 
     Raises:
-        ConfigurationError: a table of this name exists and does not fit; the error lists how.
+        ConfigurationError: the client is one of boto3 or not entered yet, or a table of this name exists and
+            does not fit; the error lists how.
         botocore.exceptions.ClientError: DynamoDB refuses a call.
     """
+    check_client(dynamodb_client, "dynamodb_client", "describe_table")
     execution = Execution({"dynamodb": dynamodb_client})
     await complete_table(dynamodb_client, table_name, design, execution)
     description = await find_table(dynamodb_client, table_name, design)
     return str(description["LatestStreamArn"])
+
+
+def check_client(client: object, argument: str, method: str) -> None:
+    """Refuse a client that cannot be awaited; see :func:`~outbox_sdk.shell.clients.check_async_client`."""
+    instead = "give one of aiobotocore (docs/table.md#creating-it)"
+    check_async_client(client, argument, method, instead=instead)
 
 
 async def find_table(client: "DynamoDBClient", table_name: str, design: TableDesign) -> dict[str, Any]:

@@ -249,6 +249,7 @@ class Outbox(Generic[_EventT_contra]):
         is swept later.
 
         Raises:
+            ConfigurationError: a client is one of boto3 or not entered yet; the block has not begun.
             TransactionError: one of its children, where the block ends: MessageAlreadyPublished,
                 AlreadyProcessed, ConditionFailed, TransactionConflict, TransactionRefused or
                 TransactionInDoubt.

@@ -13,6 +13,7 @@ from outbox_sdk.core.identifiers import MessageId
 from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.transaction import plan_transaction
 from outbox_sdk.core.transaction_errors import TransactionError
+from outbox_sdk.shell.clients import check_async_client
 from outbox_sdk.shell.commit import TRANSACTION_RETRIES, TransactsItems, commit
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ else:
     _EventT_contra = TypeVar("_EventT_contra", contravariant=True)
 
 __all__ = ["PlainTransaction", "Transaction", "open_outbox_transaction", "open_transaction"]
+
+_WITH_BOTO3 = "use outbox.put(…) with its transact_write_items (docs/transactions.md#boto3)"
 
 
 class PlainTransaction:
@@ -197,6 +200,7 @@ async def open_transaction(
     commit, and the block then ends well.
 
     Raises:
+        ConfigurationError: ``client`` is one of boto3 or not entered yet; the block has not begun.
         TransactionError: one of its children, where the block ends.
     """
     transaction = PlainTransaction()
@@ -214,6 +218,8 @@ async def open_outbox_transaction(
     jitter: Callable[[], float],
 ) -> "AsyncIterator[Transaction[_EventT_contra]]":
     """See :meth:`Outbox.transaction`."""
+    if s3 is not None:
+        check_async_client(s3, "s3", "put_object", instead="give a client of aiobotocore or aioboto3")
     claims: list[Claim] = []
     transaction = Transaction(outbox, claims=None if s3 is None else claims)
 
@@ -236,6 +242,7 @@ async def _committed(
     *,
     prepare: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[None]:
+    check_async_client(client, "client", "transact_write_items", instead=_WITH_BOTO3)
     try:
         yield
     finally:
