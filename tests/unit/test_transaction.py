@@ -32,7 +32,7 @@ from outbox_sdk import (
 from outbox_sdk.core.actions import read_action
 from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.core.transaction import plan_transaction
+from outbox_sdk.core.transaction import CallFailure, Failed, judge_failure, plan_transaction
 from outbox_sdk.testing import InMemoryStack
 
 OUTBOX = Outbox("outbox")
@@ -442,6 +442,32 @@ async def test_what_never_passes_is_not_sent_again(answer: Exception, code: str)
     assert "secret" not in str(refused.value)
     assert refused.value.__suppress_context__  # DynamoDB's sentence is not printed with a traceback either
     assert len(client.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (
+            refusal("ResourceNotFoundException"),
+            "one of these tables is not there: orders, outbox; correct name",
+        ),
+        (refusal("ValidationException"), "as a whole; error.detail has DynamoDB's own sentence"),
+        (NoCredentialsError(), "as a whole; error.detail has the client's own sentence"),
+    ],
+)
+async def test_a_refusal_of_the_whole_says_where_to_look(answer: Exception, problem: str) -> None:
+    message = OUTBOX.put("a secret", aggregate_id="7", topic="t", message_id="m-1")
+    with pytest.raises(TransactionRefused) as refused:
+        await commit(Client(answer), message, DELETE)
+    assert problem in refused.value.problem
+    assert "secret" not in str(refused.value)
+
+
+def test_nobody_is_sent_to_a_sentence_that_is_not_there() -> None:
+    plan = plan_transaction([read_action(DELETE, 0)], token="t-1")
+    verdict = judge_failure(plan, CallFailure(code="ValidationException", status=400), doubt=False)
+    assert isinstance(verdict, Failed)
+    assert str(verdict.error) == "ValidationException: the transaction was refused as a whole"
 
 
 async def test_the_sentence_of_dynamodb_is_kept_apart() -> None:

@@ -69,8 +69,12 @@ def encode_body(event: object) -> str:
     """Write a value as the JSON text of its body. A pydantic model writes itself, by its aliases.
 
     Raises:
-        InvalidMessageError: it has no JSON; the value is not quoted.
+        InvalidMessageError: it has no JSON, or is bytes; the value is not quoted.
     """
+    if isinstance(event, bytes | bytearray | memoryview):
+        # msgspec would write it as a JSON string of base64, which nobody who gives a body as bytes means.
+        problem = f"is of type {type(event).__name__}: decode it to text, or put the base64 of it as text"
+        raise InvalidMessageError("message", problem)
     if is_pydantic(type(event)):
         return _encode_model(event)
     try:

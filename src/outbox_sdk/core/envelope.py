@@ -22,6 +22,7 @@ __all__ = [
     "EnvelopeKind",
     "embed_body",
     "encode_envelope",
+    "is_attribute_name",
 ]
 
 EnvelopeKind = Literal["raw", "cloudevents", "tomodachi"]
@@ -167,6 +168,11 @@ def _header_fault(headers: Mapping[str, str]) -> str | None:
         if not value:
             return f"attribute-empty:{name}"
     return None
+
+
+def is_attribute_name(name: str) -> bool:
+    """Tell whether SNS and SQS take a name for an attribute; the reserved ones are names too."""
+    return _ATTRIBUTE_NAME.fullmatch(name) is not None
 
 
 def _cloudevent(message: OutboxMessage, source: str) -> dict[str, Any] | Refusal:

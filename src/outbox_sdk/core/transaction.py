@@ -172,7 +172,7 @@ def judge_failure(plan: TransactionPlan, failure: CallFailure, *, doubt: bool) -
     the outbox takes it to have.
     """
     if failure.code != _CANCELLED:
-        return _judge_code(failure)
+        return _judge_code(plan, failure)
     codes = _codes_of(failure.reasons)
     if doubt and any(code == _CONDITION and place in plan.drawn for place, code in enumerate(codes)):
         return Committed()
@@ -199,7 +199,7 @@ def conclude(
     return last
 
 
-def _judge_code(failure: CallFailure) -> Verdict:
+def _judge_code(plan: TransactionPlan, failure: CallFailure) -> Verdict:
     match known_class(failure.code):
         case ErrorClass.RETRY:
             return Again(TransactionConflict(failure.code))
@@ -210,7 +210,19 @@ def _judge_code(failure: CallFailure) -> Verdict:
                 return Again(TransactionConflict(failure.code))
         case never:
             assert_never(never)
-    return Failed(TransactionRefused(failure.code, "the transaction was refused as a whole"))
+    return Failed(TransactionRefused(failure.code, _describe_refusal(plan, failure)))
+
+
+def _describe_refusal(plan: TransactionPlan, failure: CallFailure) -> str:
+    """Say what can be said of a transaction that was refused as a whole; DynamoDB's sentence may quote it."""
+    if failure.code == "ResourceNotFoundException":
+        names = ", ".join(sorted({table_of(action) for action in plan.actions}))
+        return f"one of these tables is not there: {names}; correct name or Region, or create it"
+    problem = "the transaction was refused as a whole"
+    if not failure.text:
+        return problem
+    whose = "DynamoDB's" if failure.status else "the client's"
+    return f"{problem}; error.detail has {whose} own sentence, which may quote an item"
 
 
 def explain_cancellation(

@@ -21,6 +21,7 @@ from outbox_sdk.core.items import bucket_of, decode_item, encode_item, item_size
 from outbox_sdk.core.message import MAX_HOPS, OutboxMessage, Poison
 from outbox_sdk.core.message_type import MessageType, find_message_type
 from outbox_sdk.core.origin import take_over
+from outbox_sdk.core.publish_advice import advise_producer
 from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.text import find_text_fault, format_instant
@@ -196,10 +197,9 @@ class Outbox(Generic[_EventT_contra]):
         identifier = MessageId(message_id if message_id is not None else str(uuid4()))
         _check_text("message_id", identifier)
         _check_text("aggregate_id", aggregate_id)
-        if correlation_id:  # an empty one says the same as none
+        if correlation_id is not None and correlation_id != "":  # an empty one says the same as none
             _check_text("correlation_id", correlation_id)
-        for value in (headers or {}).values():
-            _check_text("headers", value)
+        _check_headers({} if headers is None else headers)
         if sequence is not None:
             _check_sequence(sequence)
         _check_hops(hops)
@@ -307,13 +307,15 @@ class Outbox(Generic[_EventT_contra]):
         """Refuse what the relay could not publish, by the relay's own rules, and what DynamoDB refuses."""
         decoded = decode_item(item, message.key, self.design)
         if isinstance(decoded, Poison):
-            raise InvalidMessageError("message", f"message {message.message_id} is refused: {decoded.reason}")
+            reason = advise_producer(decoded.reason, message)
+            raise InvalidMessageError("message", f"message {message.message_id} is refused: {reason}")
         fault = find_publish_fault(
             message, kind=self._envelope, limits=self._limits, source=f"/outbox/{self.table_name}"
         )
         if fault is not None:
             field = "headers" if fault.reason.startswith(("attribute", "extension-name")) else "message"
-            raise InvalidMessageError(field, f"message {message.message_id} is refused: {fault.reason}")
+            reason = advise_producer(fault.reason, message)
+            raise InvalidMessageError(field, f"message {message.message_id} is refused: {reason}")
         self._check_keys(item)
         size = item_size(item)
         if size > MAX_MESSAGE_ITEM_BYTES:
@@ -336,24 +338,39 @@ class Outbox(Generic[_EventT_contra]):
 def _resolve_topic(known: MessageType | None, topic: str | None) -> TopicName:
     if topic is None and known is not None:
         return known.topic
-    if topic is None or not is_route(topic):
-        raise InvalidMessageError("topic", f"{topic!r} is not a topic name")
+    if not isinstance(topic, str):
+        raise InvalidMessageError("topic", f"is of type {type(topic).__name__}; give a str")
+    if not is_route(topic):
+        raise InvalidMessageError(
+            "topic",
+            f"{topic!r} is not a topic name; give that of a topic without its ARN, or sqs:NAME, "
+            "eventbridge:BUS or kinesis:STREAM",
+        )
     return TopicName(topic)
 
 
 def _check_sequence(sequence: object) -> None:
     if isinstance(sequence, bool) or not isinstance(sequence, int):
-        raise InvalidMessageError("sequence", f"is a {type(sequence).__name__} and no whole number")
+        raise InvalidMessageError("sequence", f"is of type {type(sequence).__name__}; give an int")
     if not 0 <= sequence < 10**38:
         raise InvalidMessageError("sequence", f"{sequence} is not between 0 and 10^38")
 
 
 def _check_text(field: str, text: object) -> None:
     if not isinstance(text, str):
-        raise InvalidMessageError(field, f"is a {type(text).__name__} and no text")
+        raise InvalidMessageError(field, f"is of type {type(text).__name__}; give a str")
     fault = find_text_fault(text) if text else "empty"
     if fault is not None:
         raise InvalidMessageError(field, f"is refused: {fault}")
+
+
+def _check_headers(headers: object) -> None:
+    if not isinstance(headers, Mapping):
+        raise InvalidMessageError("headers", f"are of type {type(headers).__name__}; give a dict of str")
+    for name, value in headers.items():
+        if not isinstance(name, str):
+            raise InvalidMessageError("headers", f"have a name of type {type(name).__name__}; give a str")
+        _check_text("headers", value)
 
 
 def _check_hops(hops: object) -> None:
@@ -365,9 +382,12 @@ def _check_hops(hops: object) -> None:
         )
 
 
-def _format_created_at(created_at: datetime | None) -> str:
+def _format_created_at(created_at: object) -> str:
     if created_at is None:
         return format_instant(datetime.now(UTC))
+    if not isinstance(created_at, datetime):
+        problem = f"is of type {type(created_at).__name__}; give a datetime with a time zone"
+        raise InvalidMessageError("created_at", problem)
     try:
         return format_instant(created_at)
     except (ValueError, OverflowError) as error:
