@@ -36,6 +36,7 @@ from outbox_sdk.core.errors import (
     UndecodableMessageError,
 )
 from outbox_sdk.core.identifiers import MessageId
+from outbox_sdk.core.pointer import ClaimError
 from outbox_sdk.core.transaction_errors import AlreadyProcessed
 from outbox_sdk.testing import InMemoryStack
 from tests.support.deliveries import lambda_sns, lambda_sqs, lambda_sqs_of_sns, received
@@ -286,6 +287,70 @@ def test_unknown_types_are_refused_or_skipped() -> None:
         skipping.handle(received("[]", attributes("m-1")))
 
 
+def told(caplog: pytest.LogCaptureFixture) -> list[tuple[object, ...]]:
+    names = ("message_id", "message_type", "transport_message_id", "reason")
+    lines = [line for line in caplog.records if line.getMessage().startswith("delivery_failed ")]
+    assert all(line.name == "outbox_sdk" and line.levelname == "WARNING" for line in lines)
+    return [tuple(getattr(line, name) for name in names) for line in lines]
+
+
+@PROCESSES
+def test_what_failed_is_logged_once_with_its_reason(
+    process: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Powertools tells it at DEBUG only, and the dead-letter queue tells no reason."""
+    process({"Records": [record("m-1"), record("m-2")]}, Recorder(failing={"m-2"}))
+
+    assert told(caplog) == [("m-2", "order.created", "sqs-m-2", "ValueError")]
+    (line,) = caplog.messages
+    assert line == (
+        "delivery_failed message_id='m-2' message_type='order.created' "
+        "transport_message_id='sqs-m-2' reason='ValueError'"
+    )
+
+
+def test_a_closed_reason_is_logged_and_no_text_of_the_message(caplog: pytest.LogCaptureFixture) -> None:
+    canary = "canary\ncanary"
+    sqs = "c80e8021-a70a-42c7-a470-796e1186f753"
+    sns = lambda_sns(canary, [])
+    claimed = {"ExtendedPayloadSize": "300000"}
+    failing: list[tuple[Any, tuple[object, ...]]] = [
+        (received(canary, []), (None, None, sqs, "missing")),
+        (sns, (None, None, sns["Sns"]["MessageId"], "missing")),
+        (canary, (None, None, None, "record")),
+        ({"messageId": [canary]}, (None, None, None, "record")),
+        (lambda_sqs(f'{{"order_id":{{"{canary}":7}}}}', attributes("m-1")),
+         ("m-1", "order.created", sqs, "invalid_body")),
+        (lambda_sqs(canary, attributes("m-1", canary)), ("m-1", None, sqs, "unknown_type")),
+        (lambda_sqs(canary, attributes("m-1", **claimed)), ("m-1", "order.created", sqs, "no-store")),
+    ]  # fmt: skip
+    for given, _ in failing:
+        with pytest.raises((UndecodableDeliveryError, UndecodableMessageError, ClaimError)):
+            Recorder().handle(given)
+
+    assert told(caplog) == [expected for _, expected in failing]
+    assert "canary" not in caplog.text
+    assert all("\n" not in line for line in caplog.messages)
+
+
+def test_what_counts_as_handled_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    @consumer(CATALOG)
+    async def handle(event: OrderCreated | OrderShipped, delivery: Delivery) -> None:
+        raise AlreadyProcessed(delivery.message_id)
+
+    handle(record("m-1"))
+    Recorder(unknown_types="skip").handle(record("m-1", "order.audited"))
+
+    assert caplog.messages == []
+
+
+def test_an_error_is_not_told_as_one_that_came_while_looking_for_a_loop() -> None:
+    with pytest.raises(ValueError, match="not this one") as raised:
+        Recorder(failing={"m-1"}).handle(record("m-1"))
+
+    assert raised.value.__context__ is None
+
+
 def test_what_was_processed_before_counts_as_done() -> None:
     @consumer(CATALOG)
     async def handle(event: OrderCreated | OrderShipped, delivery: Delivery) -> None:
@@ -328,6 +393,29 @@ def test_a_function_that_cannot_be_called_is_refused_where_it_is_written() -> No
     with pytest.raises(ConfigurationError, match=r"functools\.partial"):
         consumer(CATALOG)(partial(Service.handle))
     consumer(CATALOG)(Service().handle)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"envelope": "cloud"}, "envelope: 'cloud' is not one of raw, cloudevents, tomodachi"),
+        ({"unknown_types": "ignore"}, "unknown_types: 'ignore' is not one of refuse, skip"),
+        ({"unknown_types": ["skip"]}, r"unknown_types: \['skip'\] is not one of"),
+    ],
+)
+def test_options_that_there_are_not_are_refused_where_they_are_written(
+    options: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        consumer(CATALOG, **options)
+
+
+def test_a_decorator_without_a_catalog_is_refused() -> None:
+    async def handle(event: object, delivery: Delivery) -> None: ...
+
+    for wrong in (handle, Catalog, None):
+        with pytest.raises(ConfigurationError, match=r"catalog: has no decode; write @consumer\(catalog\)"):
+            consumer(wrong)  # type: ignore[arg-type]
 
 
 # What is written meanwhile

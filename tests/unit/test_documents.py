@@ -3,7 +3,10 @@
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click import Command
@@ -13,6 +16,7 @@ from outbox_sdk.cli import app
 from outbox_sdk.core.configuration import VARIABLES, parse_environment
 from outbox_sdk.core.entry import TopicLimits
 from outbox_sdk.core.table import TableDesign
+from outbox_sdk.testing import InMemoryStack
 from outbox_sdk.testing.simulation import INVARIANTS
 from tests.support.documents import ROOT, code_blocks, page_namespace, readme_namespace
 
@@ -53,6 +57,49 @@ def test_the_page_of_the_consumer_runs_from_top_to_bottom() -> None:
     namespace = page_namespace(ROOT / "docs" / "consumer.md")
 
     assert namespace["seen"] == [("m-1", 120)]
+
+
+def test_the_lambda_consumer_of_its_page_opens_one_client() -> None:
+    """Three messages of two invocations, one after the other, and then many at a time."""
+    page = page_namespace(ROOT / "docs" / "consumer.md")
+    double = InMemoryStack().client()
+    double.create_table("bills", "PK")
+    double.create_table("inbox", "PK", "SK")
+    opened: list[str] = []
+
+    class Session:
+        @asynccontextmanager
+        async def create_client(self, service: str) -> AsyncIterator[object]:
+            await asyncio.sleep(0)
+            opened.append(service)
+            yield double
+
+    page["get_session"] = Session
+
+    def record(number: int) -> dict[str, Any]:
+        named = {"MessageId": f"m-{number}", "AggregateId": "order-7", "MessageType": "order.created"}
+        given: dict[str, Any] = page["record"]
+        return given | {
+            "messageId": f"sqs-{number}",
+            "body": json.dumps({"order_id": f"order-{number}", "total": 120}),
+            "messageAttributes": {
+                name: {"stringValue": text, "dataType": "String"} for name, text in named.items()
+            },
+        }
+
+    for numbers in ((1, 2), (2, 3)):
+        event = {"Records": [record(number) for number in numbers]}
+        assert page["billing_handler"](event, None) == {"batchItemFailures": []}
+    assert opened == ["dynamodb"]
+    assert len(double.items("bills")) == 3
+
+    async def handle_many() -> None:
+        page["client"] = None
+        await asyncio.gather(*[page["bill"](record(number)) for number in range(10, 20)])
+
+    asyncio.run(handle_many())
+    assert opened == ["dynamodb"] * 2
+    assert len(double.items("bills")) == 13
 
 
 def test_the_page_of_the_claim_check_runs_from_top_to_bottom() -> None:

@@ -11,15 +11,20 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import update_wrapper
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, get_args
 
 import msgspec
 
 from outbox_sdk.core.delivery import Delivery, decode_sns_record, decode_sqs_record
-from outbox_sdk.core.envelope import PAYLOAD_SIZE, EnvelopeKind
-from outbox_sdk.core.errors import ConfigurationError, UndecodableMessageError
+from outbox_sdk.core.envelope import ENVELOPE_KINDS, PAYLOAD_SIZE, EnvelopeKind
+from outbox_sdk.core.errors import (
+    ConfigurationError,
+    UndecodableDeliveryError,
+    UndecodableMessageError,
+)
 from outbox_sdk.core.pointer import ClaimError, is_claimed
 from outbox_sdk.core.transaction_errors import AlreadyProcessed
+from outbox_sdk.shell.failed_delivery import log_failed_delivery
 from outbox_sdk.shell.handling import handling, replace_current
 
 if TYPE_CHECKING:
@@ -92,9 +97,7 @@ class RecordHandler(Generic[_EventT]):
     # Any: the answer is a value or a coroutine, as the caller wants it, which no annotation can say.
     def __call__(self, record: object) -> Any:
         """Handle a record, or give the coroutine that does."""
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
+        if not _is_under_a_loop():
             return self.run(record)
         _refuse_to_be_forgotten(sys._getframe(1))
         return self.handle(record)
@@ -102,7 +105,8 @@ class RecordHandler(Generic[_EventT]):
     async def handle(self, record: object) -> object:
         """Decode a record and call the function; give what it gives.
 
-        This very message processed before, as the function's transaction finds out, counts as handled.
+        This very message processed before, as the function's transaction finds out, counts as handled. What
+        fails is logged, in one line ``delivery_failed`` of the logger ``outbox_sdk``, before it is raised.
 
         Raises:
             UndecodableDeliveryError: the record holds no message of an outbox, or not in this envelope.
@@ -111,28 +115,39 @@ class RecordHandler(Generic[_EventT]):
             Exception: whatever the function raises. The message then comes again, until the queue moves it
                 to its dead-letter queue.
         """
-        delivery = self._decode_record(record)
+        try:
+            delivery = self._decode_record(record)
+        except UndecodableDeliveryError as error:
+            log_failed_delivery(record, None, error)
+            raise
         with handling(delivery, tracer=self._tracer):
-            if is_claimed(delivery.headers):
-                delivery = await self._follow_pointer(delivery)
-                replace_current(delivery)
             try:
-                event = self._catalog.decode(delivery.body, delivery.attributes)
-            except UndecodableMessageError as error:
-                if error.reason == "unknown_type" and self._unknown_types == "skip":
-                    return None
-                raise
-            try:
-                return await self.__wrapped__(event, delivery)
-            except AlreadyProcessed as error:
-                # Of another message it says nothing about this one.
-                if error.message_id == delivery.message_id:
-                    return None
+                return await self._handle_delivery(delivery)
+            except Exception as error:  # whatever it is, Powertools tells nobody
+                log_failed_delivery(record, delivery, error)
                 raise
 
     def run(self, record: object) -> object:
         """Handle a record on the loop that the process keeps; see :meth:`handle`. No loop may run here."""
         return _process_loop.run(self.handle(record))
+
+    async def _handle_delivery(self, delivery: Delivery) -> object:
+        if is_claimed(delivery.headers):
+            delivery = await self._follow_pointer(delivery)
+            replace_current(delivery)
+        try:
+            event = self._catalog.decode(delivery.body, delivery.attributes)
+        except UndecodableMessageError as error:
+            if error.reason == "unknown_type" and self._unknown_types == "skip":
+                return None
+            raise
+        try:
+            return await self.__wrapped__(event, delivery)
+        except AlreadyProcessed as error:
+            # Of another message it says nothing about this one.
+            if error.message_id == delivery.message_id:
+                return None
+            raise
 
     async def _follow_pointer(self, delivery: Delivery) -> Delivery:
         """Put the body in for its pointer, and take away what says that there is one."""
@@ -170,8 +185,13 @@ def consumer(
     transaction, and what comes again counts as handled.
 
     Raises:
-        ConfigurationError: the function is not async, or not one of an event and a delivery.
+        ConfigurationError: the function is not async, or not one of an event and a delivery; or an argument
+            is none of those that there are.
     """
+    if isinstance(catalog, type) or not callable(getattr(catalog, "decode", None)):
+        raise ConfigurationError("catalog", "has no decode; write @consumer(catalog), with a Catalog(…)")
+    _check_choice("envelope", envelope, ENVELOPE_KINDS)
+    _check_choice("unknown_types", unknown_types, get_args(UnknownTypes))
 
     def decorate(function: Callable[[_EventT, Delivery], Awaitable[object]]) -> RecordHandler[_EventT]:
         return RecordHandler(
@@ -179,6 +199,20 @@ def consumer(
         )
 
     return decorate
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigurationError(name, f"{value!r} is not one of {', '.join(choices)}")
+
+
+def _is_under_a_loop() -> bool:
+    """Tell it without an error that what the function raises later would seem to come from."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 # Any: frames are typed for whoever debugs, and only two names are read.
