@@ -79,6 +79,7 @@ NOT_LOADED = (
     "outbox_sdk.shell.claim_sweeper",
     "outbox_sdk.shell.claims",
     "outbox_sdk.shell.consumer",
+    "outbox_sdk.shell.failed_delivery",
     "outbox_sdk.shell.handling",
     "outbox_sdk.shell.otel",
     "outbox_sdk.shell.destinations",

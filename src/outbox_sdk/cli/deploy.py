@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from outbox_sdk.cli.options import (
+    AllowedTopicsOption,
     EndpointOption,
     EnvelopeOption,
     JsonOption,
@@ -57,12 +58,7 @@ def deploy(
     region: RegionOption = None,
     profile: ProfileOption = None,
     topic_prefix: PrefixOption = None,
-    allowed_topics: Annotated[
-        str | None,
-        typer.Option(
-            "--allowed-topics", help="Topics and other routes, with commas; else OUTBOX_ALLOWED_TOPICS."
-        ),
-    ] = None,
+    allowed_topics: AllowedTopicsOption = None,
     allow_any_topic: Annotated[
         bool, typer.Option("--allow-any-topic", help="Neither prefix nor list: every topic of the account.")
     ] = False,
@@ -126,7 +122,7 @@ def deploy(
     as_json: JsonOption = False,
 ) -> None:
     """Deploy the relay of a table to Lambda, or bring what is deployed up to date."""
-    with errors_to_exit_codes():
+    with errors_to_exit_codes(deploying=True):
         settings = settings_of(
             dynamodb_outbox_table_name=table,
             aws_endpoint_url=endpoint_url,

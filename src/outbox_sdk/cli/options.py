@@ -7,6 +7,7 @@ import typer
 from outbox_sdk.shell.settings import Settings
 
 __all__ = [
+    "AllowedTopicsOption",
     "EndpointOption",
     "EnvelopeOption",
     "JsonOption",
@@ -32,6 +33,12 @@ ProfileOption = Annotated[str | None, typer.Option("--profile", help="A profile 
 PrefixOption = Annotated[
     str | None,
     typer.Option("--topic-prefix", help="Put before every topic name; else AWS_SNS_TOPIC_PREFIX."),
+]
+AllowedTopicsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--allowed-topics", help="Topics and other routes, with commas; else OUTBOX_ALLOWED_TOPICS."
+    ),
 ]
 StrategyOption = Annotated[
     str | None,

@@ -55,8 +55,11 @@ def run_until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, object
 
 
 @contextmanager
-def errors_to_exit_codes() -> Iterator[None]:
-    """Turn this package's errors into one sentence and an exit code."""
+def errors_to_exit_codes(*, deploying: bool = False) -> Iterator[None]:
+    """Turn this package's errors into one sentence and an exit code.
+
+    ``deploying`` tells that the command has the options which only `outbox deploy` has.
+    """
     try:
         yield
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -67,27 +70,35 @@ def errors_to_exit_codes() -> Iterator[None]:
             error = error.exceptions[0]
         if not isinstance(error, OutboxError):
             raise
-        text = f"outbox: {error}{_hint(error)}"
+        text = f"outbox: {error}{_hint(error, deploying=deploying)}"
         stderr.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
 
 
-def _hint(error: OutboxError) -> str:
+def _hint(error: OutboxError, *, deploying: bool) -> str:
     """Name the option behind a variable or an argument of the SDK, where it is called otherwise."""
-    options = _OPTIONS.get(error.variable) if isinstance(error, ConfigurationError) else None
-    return "" if options is None else f" ({options})"
+    if not isinstance(error, ConfigurationError):
+        return ""
+    options = _OPTIONS.get(error.variable, ())
+    if deploying:
+        options += _DEPLOY_OPTIONS.get(error.variable, ())
+    return f" ({', '.join(options)})" if options else ""
 
 
-_OPTIONS = {
-    "DYNAMODB_OUTBOX_TABLE_NAME": "--table, --create-table, --region",
-    "OUTBOX_ALLOWED_TOPICS": "--topic-prefix, --allowed-topics, --allow-any-topic",
-    "AWS_ACCESS_KEY_ID": "--profile; for a local stack, source what `outbox stack` printed",
-    "AWS_REGION": "--region",
-    "OUTBOX_CLAIM_BUCKET": "--claim-bucket",
-    "memory_mb": "--memory",
-    "timeout_seconds": "--timeout",
-    "function_name": "--function-name",
-    "kms_keys": "--kms-key",
-    "on_failure": "--on-failure",
-    "environment": "--env",
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "DYNAMODB_OUTBOX_TABLE_NAME": ("--table", "--region"),
+    "OUTBOX_ALLOWED_TOPICS": ("--topic-prefix", "--allowed-topics"),
+    "AWS_ACCESS_KEY_ID": ("--profile; for a local stack, source what `outbox stack` printed",),
+    "AWS_REGION": ("--region",),
+    "OUTBOX_CLAIM_BUCKET": ("--claim-bucket",),
+    "function_name": ("--function-name",),
+}
+_DEPLOY_OPTIONS: dict[str, tuple[str, ...]] = {
+    "DYNAMODB_OUTBOX_TABLE_NAME": ("--create-table",),
+    "OUTBOX_ALLOWED_TOPICS": ("--allow-any-topic",),
+    "memory_mb": ("--memory",),
+    "timeout_seconds": ("--timeout",),
+    "kms_keys": ("--kms-key",),
+    "on_failure": ("--on-failure",),
+    "environment": ("--env",),
 }

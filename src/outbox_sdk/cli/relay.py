@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from outbox_sdk.cli.options import (
+    AllowedTopicsOption,
     EndpointOption,
     EnvelopeOption,
     JsonOption,
@@ -34,6 +35,7 @@ def relay(
     region: RegionOption = None,
     profile: ProfileOption = None,
     topic_prefix: PrefixOption = None,
+    allowed_topics: AllowedTopicsOption = None,
     mark_strategy: StrategyOption = None,
     envelope: EnvelopeOption = None,
     batch_size: Annotated[int, typer.Option(min=1, max=1_000, help="Records a batch.")] = 100,
@@ -46,6 +48,7 @@ def relay(
             aws_endpoint_url=endpoint_url,
             aws_region=region,
             aws_sns_topic_prefix=topic_prefix,
+            outbox_allowed_topics=allowed_topics,
             outbox_mark_strategy=mark_strategy,
             outbox_envelope=envelope,
         )

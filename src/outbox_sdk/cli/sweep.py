@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from outbox_sdk.cli.options import (
+    AllowedTopicsOption,
     EndpointOption,
     EnvelopeOption,
     JsonOption,
@@ -32,6 +33,7 @@ def sweep(
     region: RegionOption = None,
     profile: ProfileOption = None,
     topic_prefix: PrefixOption = None,
+    allowed_topics: AllowedTopicsOption = None,
     mark_strategy: StrategyOption = None,
     envelope: EnvelopeOption = None,
     publish: Annotated[
@@ -68,6 +70,7 @@ def sweep(
             aws_endpoint_url=endpoint_url,
             aws_region=region,
             aws_sns_topic_prefix=topic_prefix,
+            outbox_allowed_topics=allowed_topics,
             outbox_mark_strategy=mark_strategy,
             outbox_envelope=envelope,
             outbox_sweep_after_seconds=older_than,
