@@ -27,6 +27,7 @@ DOCUMENTS = [
     *sorted((ROOT / "deploy").rglob("*.md")),
 ]
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+ANCHOR = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
 
 
 def test_the_readme_runs_from_top_to_bottom() -> None:
@@ -102,6 +103,12 @@ def test_the_lambda_consumer_of_its_page_opens_one_client() -> None:
     assert len(double.items("bills")) == 13
 
 
+def test_the_page_of_destinations_runs_from_top_to_bottom() -> None:
+    namespace = page_namespace(ROOT / "docs" / "destinations.md")
+
+    assert [each.topic for each in namespace["stack"].published] == ["kinesis:orders"]
+
+
 def test_the_page_of_the_claim_check_runs_from_top_to_bottom() -> None:
     namespace = page_namespace(ROOT / "docs" / "claim-check.md")
     stack, s3, work = namespace["stack"], namespace["s3"], namespace["place_order_yourself"]
@@ -117,6 +124,15 @@ def test_links_lead_somewhere(path: Path) -> None:
     missing = [link for link in LINK.findall(path.read_text()) if not (path.parent / link).exists()]
 
     assert not missing
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_headings_that_are_there(path: Path) -> None:
+    for page, anchor in ANCHOR.findall(path.read_text()):
+        text = ((path.parent / page) if page else path).read_text()
+        headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        anchors = [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
+        assert anchor in anchors, f"{page}#{anchor}"
 
 
 def test_every_command_shown_is_one_that_exists() -> None:
@@ -171,6 +187,16 @@ def test_the_table_page_names_every_attribute_of_the_design() -> None:
     names = [getattr(design, field) for field in design.__struct_fields__ if field != "keyed_by"]
 
     assert not [name for name in names if f"`{name}`" not in page]
+
+
+def test_the_table_page_tells_every_reason_to_park_by_its_name() -> None:
+    core = "".join([path.read_text() for path in (ROOT / "src/outbox_sdk/core").glob("*.py")])
+    reasons = set(re.findall(r'Refusal\(f?"([a-z-]+)', core))
+    rows = table_rows(ROOT / "docs" / "table.md", "| reason |")
+    told = {text.partition(":")[0] for row in rows for text in re.findall(r"`([^`]+)`", row[0])}
+
+    assert {"destination-not-allowed", "size", "hops"} <= reasons
+    assert not reasons - told
 
 
 def test_the_page_of_guarantees_names_tests_and_invariants_that_are_there() -> None:

@@ -100,6 +100,20 @@ def test_a_flood_of_parked_messages_is_a_line_for_each_reason_and_ten_keys() -> 
     assert lines[2].fields["keys"] == ["PK=AGGREGATE#600"]
 
 
+def test_reasons_to_park_are_counted() -> None:
+    outcomes: list[Outcome] = [
+        Parked("topic-name"),
+        Parked("empty"),
+        Dispatched(),
+        Parked("topic-name"),
+        Unparked("json", "c"),
+    ]
+    report = BatchReport(tuple([record(number, outcome) for number, outcome in enumerate(outcomes)]))
+
+    assert report.reasons() == {"empty": 1, "topic-name": 2}
+    assert BatchReport(()).reasons() == {}
+
+
 def test_what_another_invocation_is_at_work_on_is_no_trouble() -> None:
     (line,) = lines_of(record(1, Held(IN_FLIGHT)))
 

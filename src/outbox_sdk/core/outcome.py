@@ -143,6 +143,12 @@ class BatchReport(msgspec.Struct, frozen=True):
         reasons = Counter([outcome.reason for outcome in outcomes if isinstance(outcome, Settled)])
         return {_SKIPS.get(reason, f"skipped_{reason}"): count for reason, count in sorted(reasons.items())}
 
+    def reasons(self) -> dict[str, int]:
+        """Count the parked messages by why: ``{"destination-not-allowed": 1}``."""
+        outcomes = [report.outcome for report in self.records]
+        reasons = Counter([outcome.reason for outcome in outcomes if isinstance(outcome, Parked)])
+        return dict(sorted(reasons.items()))
+
     def codes(self) -> frozenset[str]:
         """Give the codes of all failures in the batch, of those too that messages are parked for."""
         codes = set()

@@ -38,10 +38,16 @@ class InMemoryStack:
 
     ``table_name`` is what the outbox goes by to :meth:`client`, and in the envelopes that name it.
     ``topics`` names the topics that exist, by default any. Other destinations exist where it names them by
-    their routes, and are then reached as from a relay that is allowed what it names.
+    their routes, and are then reached as from a relay whose ``OUTBOX_ALLOWED_TOPICS`` is this list: name all
+    routes of the test then, topics too. What is not named is parked.
 
+    >>> entry = outbox.put('{"id": 8}', aggregate_id="order-8", topic="sqs:billing")
+    >>> stack = InMemoryStack()
+    >>> stack.write(entry)
+    >>> asyncio.run(stack.relay()).reasons()
+    {'destination-not-allowed': 1}
     >>> stack = InMemoryStack(topics=["sqs:billing"])
-    >>> stack.write(outbox.put('{"id": 8}', aggregate_id="order-8", topic="sqs:billing"))
+    >>> stack.write(entry)
     >>> asyncio.run(stack.relay()).counts()
     {'dispatched': 1}
     """
