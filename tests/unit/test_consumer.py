@@ -38,7 +38,7 @@ from outbox_sdk.core.errors import (
 from outbox_sdk.core.identifiers import MessageId
 from outbox_sdk.core.pointer import ClaimError
 from outbox_sdk.core.transaction_errors import AlreadyProcessed
-from outbox_sdk.testing import InMemoryStack
+from outbox_sdk.testing import InMemoryStack, PublishedMessage
 from tests.support.deliveries import lambda_sns, lambda_sqs, lambda_sqs_of_sns, received
 
 
@@ -260,6 +260,52 @@ async def test_an_event_says_its_version_where_its_attributes_do_not_come_along(
     await handle({"MessageId": "sqs-1", "Body": stack.published[0].body})
 
     assert seen == [(OrderPaid(7), 2)]
+
+
+async def published(topic: str) -> PublishedMessage:
+    stack = InMemoryStack(topics=[topic])
+    entry = Outbox("outbox", catalog=CATALOG).put(
+        OrderCreated("7"), aggregate_id="order-7", topic=topic, sequence=3, headers={"tenant": "blue"}
+    )
+    stack.write(entry)
+    await stack.relay()
+    return stack.published[0]
+
+
+@pytest.mark.parametrize("topic", ["order--created", "order--created.fifo"])
+async def test_the_double_of_a_record_is_one_of_lambda_with_and_without_raw_delivery(topic: str) -> None:
+    message = await published(topic)
+    typed = [
+        (name, "Number" if name in ("SchemaVersion", "Sequence") else "String", text)
+        for name, text in message.attributes.items()
+    ]
+    raw, wrapped = message.to_sqs_record(), message.to_sqs_record(raw=False, queue="billing")
+    expected = lambda_sqs(message.body, typed)
+    enveloped = lambda_sqs_of_sns(message.body, typed)
+
+    assert raw["messageAttributes"] == expected["messageAttributes"]
+    assert set(expected) - set(raw) == {"md5OfBody"}
+    assert wrapped["messageAttributes"] == enveloped["messageAttributes"] == {}
+    notification, theirs = json.loads(wrapped["body"]), json.loads(enveloped["body"])
+    assert notification["MessageAttributes"] == theirs["MessageAttributes"]
+    assert set(notification) <= set(theirs)
+    assert raw["eventSourceARN"] == f"arn:aws:sqs:us-east-1:000000000000:{topic}"
+    assert wrapped["eventSourceARN"] == "arn:aws:sqs:us-east-1:000000000000:billing"
+
+    one, other = decode_sqs_record(raw), decode_sqs_record(wrapped)
+    assert (one.body, one.headers, one.schema_version, one.sequence) == (
+        '{"order_id":"7"}', {"tenant": "blue"}, 1, 3,
+    )  # fmt: skip
+    assert (other.topic, one.attributes, one.body) == (topic, other.attributes, other.body)
+    assert one.transport_message_id != other.transport_message_id
+
+
+async def test_what_went_to_a_queue_itself_has_no_envelope_of_sns() -> None:
+    message = await published("sqs:billing")
+
+    assert message.to_sqs_record()["eventSourceARN"].endswith(":billing")
+    with pytest.raises(ConfigurationError, match="raw: SNS wraps nothing that goes to sqs:billing"):
+        message.to_sqs_record(raw=False)
 
 
 # Poison

@@ -10,11 +10,14 @@ import msgspec
 
 from outbox_sdk.core.destinations import Service, route_of
 from outbox_sdk.core.entry import Entry
+from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.publish import EntryFailed, Published, PublishRequest, PublishResponse, RequestFailed
+from outbox_sdk.testing.table import ROUTING
 
 __all__ = ["InMemoryTopics", "PublishedMessage", "name_of"]
 
 _DEDUPLICATION_SECONDS = 300.0
+_PLACE = f"{ROUTING.region}:{ROUTING.account_id}"
 
 _MISSING: dict[Service, RequestFailed] = {
     "sns": RequestFailed("NotFound", 404, "Topic does not exist"),
@@ -29,6 +32,7 @@ class PublishedMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     ``topic`` is the topic's name as in its ARN, or the route of another destination. ``attributes`` are those
     of a topic's or a queue's message, and the other fields of an event; a record of a stream has none.
+    ``number_attributes`` names those whose type is Number, the others are of type String.
     ``group_id`` is the group in a FIFO topic or queue, or the partition key of a stream.
     """
 
@@ -36,6 +40,7 @@ class PublishedMessage(msgspec.Struct, frozen=True, kw_only=True):
     body: str
     attributes: Mapping[str, str]
     group_id: str | None = None
+    number_attributes: frozenset[str] = frozenset()
 
     @property
     def message_id(self) -> str:
@@ -46,23 +51,54 @@ class PublishedMessage(msgspec.Struct, frozen=True, kw_only=True):
         carried = document.get("attributes") or {"MessageId": document.get("id")}
         return str(carried["MessageId"])
 
-    def to_sqs_record(self) -> dict[str, Any]:
+    def to_sqs_record(self, *, raw: bool = True, queue: str | None = None) -> dict[str, Any]:
         """Give the record that Lambda hands to a consumer's function.
 
-        Of a queue that is subscribed with raw message delivery, or that the message was sent to. Each call is
-        one delivery more, under an id of its own.
+        Of a queue that is subscribed with raw message delivery, or that the message was sent to; with
+        ``raw=False``, of one that is subscribed without. ``queue`` names it, by default as the queue that the
+        message was sent to, or as the topic. Each call is one delivery more, under an id of its own.
+
+        Raises:
+            ConfigurationError: ``raw=False`` of a message that did not go through a topic.
+
+        >>> message = PublishedMessage(topic="orders", body="{}", attributes={"MessageId": "m-1"})
+        >>> message.to_sqs_record(queue="billing")["eventSourceARN"]
+        'arn:aws:sqs:us-east-1:000000000000:billing'
         """
+        scheme, _, name = self.topic.rpartition(":")
+        if scheme and not raw:
+            raise ConfigurationError("raw", f"SNS wraps nothing that goes to {self.topic}; leave raw=True")
+        typed = [(key, self._type_of(key), value) for key, value in self.attributes.items()]
+        attributes = {
+            key: {"stringValue": value, "stringListValues": [], "binaryListValues": [], "dataType": kind}
+            for key, kind, value in typed
+        }
         return {
             "messageId": str(uuid4()),
             "receiptHandle": "in-memory",
-            "body": self.body,
+            "body": self.body if raw else self._notification(typed),
             "attributes": {"ApproximateReceiveCount": "1"}
             | ({} if self.group_id is None else {"MessageGroupId": self.group_id}),
-            "messageAttributes": {
-                name: {"stringValue": value, "dataType": "String"} for name, value in self.attributes.items()
-            },
+            "messageAttributes": attributes if raw else {},
             "eventSource": "aws:sqs",
+            "eventSourceARN": f"arn:aws:sqs:{_PLACE}:{queue or name}",
+            "awsRegion": str(ROUTING.region),
         }
+
+    def _type_of(self, attribute: str) -> str:
+        return "Number" if attribute in self.number_attributes else "String"
+
+    def _notification(self, typed: Iterable[tuple[str, str, str]]) -> str:
+        """Write what SNS makes of a message for a queue without raw message delivery."""
+        document = {
+            "Type": "Notification",
+            "MessageId": str(uuid4()),
+            "TopicArn": f"arn:aws:sns:{_PLACE}:{self.topic}",
+            "Message": self.body,
+            "Timestamp": "2026-01-01T00:00:00.000Z",
+            "MessageAttributes": {name: {"Type": kind, "Value": value} for name, kind, value in typed},
+        }
+        return msgspec.json.encode(document).decode()
 
 
 class InMemoryTopics:
@@ -109,6 +145,9 @@ class InMemoryTopics:
                 body=entry.envelope.body,
                 attributes={attribute.name: attribute.value for attribute in entry.envelope.attributes},
                 group_id=entry.group_id,
+                number_attributes=frozenset(
+                    [attribute.name for attribute in entry.envelope.attributes if attribute.kind == "Number"]
+                ),
             )
         )
         sns_message_id = f"sns-{len(self.published)}"
