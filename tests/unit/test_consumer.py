@@ -312,7 +312,7 @@ async def test_what_went_to_a_queue_itself_has_no_envelope_of_sns() -> None:
 
 
 def test_what_is_no_delivery_fails() -> None:
-    with pytest.raises(UndecodableDeliveryError):
+    with pytest.raises(UndecodableDeliveryError, match=r"MessageAttributeNames=\['All'\]"):
         Recorder().handle(received("{}", []))
 
 

@@ -44,7 +44,11 @@ def test_a_module_of_the_working_directory_is_found(tmp_path: Path, monkeypatch:
     ("arguments", "problem"),
     [
         (["outbox_sdk.demo.messages"], "'outbox_sdk.demo.messages' is not a module and a name"),
-        (["no_such_module:catalog"], "no_such_module is not imported: No module named 'no_such_module'"),
+        (
+            ["no_such_module:catalog"],
+            "no_such_module is not imported: No module named 'no_such_module'; "
+            "run this in the project's directory, or install it",
+        ),
         (["outbox_sdk.demo.messages:nothing"], "nothing of outbox_sdk.demo.messages is no Catalog"),
         (["outbox_sdk.demo.messages:FIFO_TOPIC"], "FIFO_TOPIC of outbox_sdk.demo.messages is no Catalog"),
         ([TARGET, "--output", "/no/such/folder/x.json"], "--output: /no/such/folder/x.json: No such file"),

@@ -61,7 +61,10 @@ def _load_catalog(target: str) -> Catalog[Any]:
     try:
         found: Any = import_module(module_name)
     except ModuleNotFoundError as error:
-        raise ConfigurationError("MODULE:CATALOG", f"{module_name} is not imported: {error}") from error
+        raise ConfigurationError(
+            "MODULE:CATALOG",
+            f"{module_name} is not imported: {error}; run this in the project's directory, or install it",
+        ) from error
     for part in name.split("."):
         found = getattr(found, part, None)
     if not isinstance(found, Catalog):

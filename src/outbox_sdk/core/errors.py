@@ -94,7 +94,10 @@ class UndecodableDeliveryError(OutboxError):
             case "envelope":
                 text = f"the body is not in the envelope {name!r}; give the one that the relay writes"
             case "missing":
-                text = f"the attribute {name} is missing; a message of the outbox has it, if it was asked for"
+                text = (
+                    f"the attribute {name} is missing; every message of an outbox has it, and "
+                    "receive_message gives it if it is asked to: MessageAttributeNames=['All']"
+                )
             case "number":
                 text = f"the attribute {name} is no whole number"
             case _:
