@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -97,6 +97,35 @@ def test_a_signature_is_botocores(
     expected = sign_by_botocore(service, sent_to, credentials, body, {**headers, **told})
     assert sent.pop("User-Agent").startswith("dynamodb-outbox-sdk")
     assert sent == expected
+
+
+def test_the_key_follows_the_day_and_the_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is kept from one request to the next, so each may be signed by the one before."""
+    first, second = _Credentials(), _Credentials(secret_key="another")
+    days = [_NOW, _NOW, _NOW + timedelta(days=1), _NOW + timedelta(days=1), _NOW]
+    secrets = [first, second, second, first, first]
+    turns = iter(secrets)
+
+    async def of_this_turn() -> _Credentials:
+        return next(turns)
+
+    async def post_all(service: AwsService) -> None:
+        for day in days:
+            monkeypatch.setattr(auth, "get_current_datetime", lambda now=day: now)
+            await service.post(b"Action=a", FORM_HEADERS)
+
+    pool = _Pool()
+    service = AwsService(
+        "sns", endpoint_url="http://a", region="eu-west-1", credentials=of_this_turn, pool=pool
+    )
+    excuse(service)
+    asyncio.run(post_all(service))
+
+    for day, credentials, request in zip(days, secrets, pool.sent, strict=True):
+        monkeypatch.setattr(auth, "get_current_datetime", lambda now=day: now)
+        told = {name: request.headers[name] for name in ("Host", "X-Amz-Content-SHA256")}
+        expected = sign_by_botocore("sns", "http://a/", credentials, b"Action=a", {**FORM_HEADERS, **told})
+        assert request.headers["Authorization"] == expected["Authorization"]
 
 
 @pytest.mark.usefixtures("stopped_clock")

@@ -1,5 +1,6 @@
 """``PublishBatch`` on the wire: the form that SNS reads, and the XML that it answers with."""
 
+from functools import lru_cache
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
@@ -17,9 +18,11 @@ __all__ = ["FORM_HEADERS", "decode_publish_answer", "encode_publish_request"]
 
 FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
 
-_ACTION = (("Action", "PublishBatch"), ("Version", "2010-03-31"))
-_ENTRIES = tuple(f"PublishBatchRequestEntries.member.{number}." for number in range(1, MAX_ENTRIES + 1))
-_ATTRIBUTES = tuple(f"MessageAttributes.entry.{number}." for number in range(1, 11))
+_BEFORE_TOPIC = "Action=PublishBatch&Version=2010-03-31&TopicArn="
+_ENTRIES = tuple(f"&PublishBatchRequestEntries.member.{number}." for number in range(1, MAX_ENTRIES + 1))
+# No text that is published holds it (`find_text_fault`), so it parts values, and so does what is made of it.
+_BETWEEN = "\0"
+_BETWEEN_ENCODED = "%00"
 
 
 def encode_publish_request(request: PublishRequest) -> bytes:
@@ -28,21 +31,33 @@ def encode_publish_request(request: PublishRequest) -> bytes:
     Raises:
         UnicodeEncodeError: a text holds half a surrogate pair.
     """
-    fields: list[tuple[str, str]] = [*_ACTION, ("TopicArn", request.topic)]
+    names = [_BEFORE_TOPIC]
+    values: list[str] = [request.topic]
     for position, entry in enumerate(request.entries):
-        prefix = _ENTRIES[position]
-        fields.append((prefix + "Id", str(position)))
-        fields.append((prefix + "Message", entry.envelope.body))
-        for place, attribute in zip(_ATTRIBUTES, entry.envelope.attributes, strict=False):
-            name = prefix + place
-            fields.append((name + "Name", attribute.name))
-            fields.append((name + "Value.DataType", attribute.kind))
-            fields.append((name + "Value.StringValue", attribute.value))
-        if entry.group_id is not None and entry.deduplication_id is not None:
-            fields.append((prefix + "MessageGroupId", entry.group_id))
-            fields.append((prefix + "MessageDeduplicationId", entry.deduplication_id))
+        attributes, group, deduplication = entry.envelope.attributes, entry.group_id, entry.deduplication_id
+        has_group = group is not None and deduplication is not None
+        names += _names(position, tuple([(each.name, each.kind) for each in attributes]), has_group)
+        values += [entry.envelope.body, *[each.value for each in attributes]]
+        if group is not None and deduplication is not None:
+            values += [group, deduplication]
     # A compiled encoder of forms, there because aiohttp is: the standard library's takes five times as long.
-    return URL.build(query=fields).raw_query_string.encode("ascii")
+    # It is called once for all values, for half of what it takes is being called.
+    encoded = URL.build(query=[("", _BETWEEN.join(values))]).raw_query_string.removeprefix("=")
+    parts = zip(names, encoded.split(_BETWEEN_ENCODED), strict=True)
+    return "".join([text for part in parts for text in part]).encode("ascii")
+
+
+@lru_cache(maxsize=1024)
+def _names(position: int, attributes: tuple[tuple[str, str], ...], has_group: bool) -> tuple[str, ...]:
+    """Give what stands before each value of an entry; names and types of attributes need no encoding."""
+    entry = _ENTRIES[position]
+    names = [f"{entry}Id={position}{entry}Message="]
+    for number, (name, kind) in enumerate(attributes, start=1):
+        place = f"{entry}MessageAttributes.entry.{number}."
+        names.append(f"{place}Name={name}{place}Value.DataType={kind}{place}Value.StringValue=")
+    if has_group:
+        names += [f"{entry}MessageGroupId=", f"{entry}MessageDeduplicationId="]
+    return tuple(names)
 
 
 def decode_publish_answer(request: PublishRequest, status: int, body: bytes) -> PublishResponse:
