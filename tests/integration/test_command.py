@@ -57,6 +57,7 @@ def awkward_documents() -> list[Any]:
     ]
 
 
+@pytest.mark.once
 def test_documents_arrive_unchanged_in_the_form_they_had(tmp_path: Path) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     lines = []

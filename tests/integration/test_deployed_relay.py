@@ -16,7 +16,7 @@ from tests.support.clients import DeploymentClients, open_deployment_clients
 from tests.support.outbox_tables import read_stream
 from tests.support.topics import open_topic
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.once]
 
 ORDERS = 50
 PATIENCE_SECONDS = 2.0

@@ -18,7 +18,7 @@ from tests.support.relaying import relay_messages
 from tests.support.servers import server_or_skip
 from tests.support.topics import open_topic
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.once]
 
 CREATED_AT = datetime(2026, 11, 23, 9, 0, 0, 500_000, tzinfo=UTC)
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -23,7 +23,7 @@ from outbox_sdk.core.retry import RetryPolicy
 from tests.support.fixtures import endpoint_of
 from tests.support.plain_client import open_plain_client
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.once]
 
 Client = Callable[..., AbstractAsyncContextManager[Any]]
 
@@ -64,7 +64,6 @@ def add_one(table_name: str, key: str) -> Any:
     }
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("part", "messages"), [("ministack", 1_000), ("dynamodb_local", 20)])
 async def test_ten_thousand_redeliveries_have_each_effect_once(
     request: pytest.FixtureRequest, aws_client: Client, unique: str, part: str, messages: int

@@ -85,6 +85,7 @@ def test_a_carried_one_that_is_not_of_these_sources_is_passed_over(
     assert len(builder.built) == 1
 
 
+@pytest.mark.once
 def test_built_once_it_is_found_again(builder: Builder, tmp_path: Path) -> None:
     first, second, other = find_package("arm64"), find_package("arm64"), find_package("x86_64")
 
@@ -93,6 +94,7 @@ def test_built_once_it_is_found_again(builder: Builder, tmp_path: Path) -> None:
     assert builder.built == [("arm64", DEFAULT_RUNTIME, True), ("x86_64", DEFAULT_RUNTIME, True)]
 
 
+@pytest.mark.once
 def test_a_change_of_the_lock_file_makes_another(
     builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +107,7 @@ def test_a_change_of_the_lock_file_makes_another(
     assert len(builder.built) == 2
 
 
+@pytest.mark.once
 def test_without_the_interpreter_it_is_built_without_byte_code_and_said_once(
     builder: Builder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -139,6 +139,7 @@ class World:
 # The table did not answer while the item was there: nothing may be noted then.
 @example(histories=[Life(0, 0, 200, (199,), 96)], sweeps=[(30, True), (201, False)], page=1_000)
 # The table does not answer when it matters.
+@pytest.mark.once
 @example(histories=[Life(0, 0, None, (), 0)], sweeps=[(30, True), (300, True), (301, True)], page=1_000)
 def test_a_body_goes_only_when_nobody_can_need_it(
     histories: list[Life], sweeps: list[tuple[int, bool]], page: int

@@ -125,6 +125,7 @@ def test_pollers_come_to_what_the_model_says(stream: dict[str, Any]) -> None:
     assert observed.lag == pytest.approx(observed.lag_before, rel=0.15)  # it is steady
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "limits",
     [

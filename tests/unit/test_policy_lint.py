@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped] # ships no types
 from cfnlint.config import ManualArgs  # type: ignore[import-untyped] # ships no types
 
@@ -46,6 +47,7 @@ def found_in(text: str) -> list[tuple[str, str]]:
     return [(match.rule.id, match.message) for match in lint(text, config=ManualArgs(regions=["eu-west-1"]))]
 
 
+@pytest.mark.once
 def test_every_policy_is_well_formed_and_every_action_exists() -> None:
     policies = [
         policy_document(
