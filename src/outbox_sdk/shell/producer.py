@@ -12,19 +12,25 @@ from outbox_sdk.core.actions import MAX_ITEM_BYTES, message_action
 from outbox_sdk.core.body import encode_body
 from outbox_sdk.core.catalog import Catalog
 from outbox_sdk.core.claim import Claim, ClaimCheck, claim_body
-from outbox_sdk.core.destinations import is_route
 from outbox_sdk.core.entry import TopicLimits, find_publish_fault
 from outbox_sdk.core.envelope import EnvelopeKind
 from outbox_sdk.core.errors import ConfigurationError, InvalidMessageError
-from outbox_sdk.core.identifiers import AggregateId, CorrelationId, ItemKey, MessageId, TopicName
+from outbox_sdk.core.identifiers import AggregateId, CorrelationId, ItemKey, MessageId
 from outbox_sdk.core.items import bucket_of, decode_item, encode_item, item_size
-from outbox_sdk.core.message import MAX_HOPS, OutboxMessage, Poison
+from outbox_sdk.core.message import OutboxMessage, Poison
+from outbox_sdk.core.message_arguments import (
+    check_headers,
+    check_hops,
+    check_sequence,
+    check_text,
+    find_route,
+)
 from outbox_sdk.core.message_type import MessageType, find_message_type
 from outbox_sdk.core.origin import take_over
 from outbox_sdk.core.publish_advice import advise_producer
 from outbox_sdk.core.retry import RetryPolicy
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.core.text import find_text_fault, format_instant
+from outbox_sdk.core.text import format_instant
 from outbox_sdk.shell.commit import TRANSACTION_RETRIES, TransactsItems
 from outbox_sdk.shell.handling import find_origin
 from outbox_sdk.shell.transaction import Transaction, open_outbox_transaction
@@ -195,21 +201,21 @@ class Outbox(Generic[_EventT_contra]):
         known = self._find_type(message, of, topic)
         body = self._encode(message, of)
         identifier = MessageId(message_id if message_id is not None else str(uuid4()))
-        _check_text("message_id", identifier)
-        _check_text("aggregate_id", aggregate_id)
+        check_text("message_id", identifier)
+        check_text("aggregate_id", aggregate_id)
         if correlation_id is not None and correlation_id != "":  # an empty one says the same as none
-            _check_text("correlation_id", correlation_id)
-        _check_headers({} if headers is None else headers)
+            check_text("correlation_id", correlation_id)
+        check_headers({} if headers is None else headers)
         if sequence is not None:
-            _check_sequence(sequence)
-        _check_hops(hops)
+            check_sequence(sequence)
+        check_hops(hops)
         keys = self.design.item_key_values(aggregate_id, identifier)
         written = OutboxMessage(
             key=ItemKey.from_item({name: {"S": value} for name, value in keys.items()}),
             marker={"S": bucket_of(identifier, self._buckets)},
             message_id=identifier,
             aggregate_id=AggregateId(aggregate_id),
-            topic=_resolve_topic(known, topic),
+            topic=find_route(known, topic),
             body=body,
             correlation_id=None if correlation_id is None else CorrelationId(correlation_id),
             created_at=_format_created_at(created_at),
@@ -333,53 +339,6 @@ class Outbox(Generic[_EventT_contra]):
             size = 0 if name is None else len(item[name]["S"].encode())
             if size > limit:
                 raise InvalidMessageError(field, f"{name} has {size} of {limit} bytes")
-
-
-def _resolve_topic(known: MessageType | None, topic: str | None) -> TopicName:
-    if topic is None and known is not None:
-        return known.topic
-    if not isinstance(topic, str):
-        raise InvalidMessageError("topic", f"is of type {type(topic).__name__}; give a str")
-    if not is_route(topic):
-        raise InvalidMessageError(
-            "topic",
-            f"{topic!r} is not a topic name; give that of a topic without its ARN, or sqs:NAME, "
-            "eventbridge:BUS or kinesis:STREAM",
-        )
-    return TopicName(topic)
-
-
-def _check_sequence(sequence: object) -> None:
-    if isinstance(sequence, bool) or not isinstance(sequence, int):
-        raise InvalidMessageError("sequence", f"is of type {type(sequence).__name__}; give an int")
-    if not 0 <= sequence < 10**38:
-        raise InvalidMessageError("sequence", f"{sequence} is not between 0 and 10^38")
-
-
-def _check_text(field: str, text: object) -> None:
-    if not isinstance(text, str):
-        raise InvalidMessageError(field, f"is of type {type(text).__name__}; give a str")
-    fault = find_text_fault(text) if text else "empty"
-    if fault is not None:
-        raise InvalidMessageError(field, f"is refused: {fault}")
-
-
-def _check_headers(headers: object) -> None:
-    if not isinstance(headers, Mapping):
-        raise InvalidMessageError("headers", f"are of type {type(headers).__name__}; give a dict of str")
-    for name, value in headers.items():
-        if not isinstance(name, str):
-            raise InvalidMessageError("headers", f"have a name of type {type(name).__name__}; give a str")
-        _check_text("headers", value)
-
-
-def _check_hops(hops: object) -> None:
-    if isinstance(hops, bool) or not isinstance(hops, int) or hops < 0:
-        raise InvalidMessageError("hops", "is not a whole number from 0 on")
-    if hops >= MAX_HOPS:
-        raise InvalidMessageError(
-            "hops", f"{hops} messages have led to this one: consumers write to each other without end"
-        )
 
 
 def _format_created_at(created_at: object) -> str:
