@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         InvalidEventError,
         InvalidMessageError,
         OutboxError,
+        TableCallError,
         UndecodableDeliveryError,
         UndecodableMessageError,
     )
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from outbox_sdk.core.message_type import MessageType, message
     from outbox_sdk.core.outcome import BatchReport
     from outbox_sdk.core.pointer import ClaimError
+    from outbox_sdk.core.selection import Selection
     from outbox_sdk.core.sequence import Gap, Next, Stale, step_of
     from outbox_sdk.core.sweep_report import SweepReport
     from outbox_sdk.core.table import TableDesign
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
         create_outbox_table,
         destroy_dynamodb_streams_outbox,
     )
+    from outbox_sdk.shell.admin import Admin, open_admin
     from outbox_sdk.shell.claims import ClaimStore, write_claims
     from outbox_sdk.shell.consumer import RecordHandler, consumer
     from outbox_sdk.shell.handling import current_delivery, handling
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from outbox_sdk.shell.transaction import PlainTransaction, Transaction, open_transaction
 
 __all__ = [
+    "Admin",
     "AlreadyProcessed",
     "BatchReport",
     "Catalog",
@@ -85,10 +89,12 @@ __all__ = [
     "RecordHandler",
     "Relay",
     "RelayConfiguration",
+    "Selection",
     "Settings",
     "Stale",
     "StreamsOutbox",
     "SweepReport",
+    "TableCallError",
     "TableDesign",
     "TraceContext",
     "Transaction",
@@ -110,6 +116,7 @@ __all__ = [
     "follow_stream",
     "handling",
     "message",
+    "open_admin",
     "open_relay",
     "open_transaction",
     "step_of",
@@ -117,6 +124,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Admin": "outbox_sdk.shell.admin",
     "AlreadyProcessed": "outbox_sdk.core.transaction_errors",
     "BatchReport": "outbox_sdk.core.outcome",
     "Catalog": "outbox_sdk.core.catalog",
@@ -144,9 +152,11 @@ _MODULES = {
     "Relay": "outbox_sdk.shell.relay",
     "RelayConfiguration": "outbox_sdk.core.configuration",
     "Settings": "outbox_sdk.shell.settings",
+    "Selection": "outbox_sdk.core.selection",
     "Stale": "outbox_sdk.core.sequence",
     "StreamsOutbox": "outbox_sdk.provisioning",
     "SweepReport": "outbox_sdk.core.sweep_report",
+    "TableCallError": "outbox_sdk.core.errors",
     "TableDesign": "outbox_sdk.core.table",
     "TraceContext": "outbox_sdk.core.trace",
     "Transaction": "outbox_sdk.shell.transaction",
@@ -168,6 +178,7 @@ _MODULES = {
     "follow_stream": "outbox_sdk.shell.streams",
     "handling": "outbox_sdk.shell.handling",
     "message": "outbox_sdk.core.message_type",
+    "open_admin": "outbox_sdk.shell.admin",
     "open_relay": "outbox_sdk.shell.relay",
     "open_transaction": "outbox_sdk.shell.transaction",
     "step_of": "outbox_sdk.core.sequence",

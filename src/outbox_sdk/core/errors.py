@@ -11,6 +11,7 @@ __all__ = [
     "InvalidEventError",
     "InvalidMessageError",
     "OutboxError",
+    "TableCallError",
     "UndecodableDeliveryError",
     "UndecodableMessageError",
     "UndecodableReason",
@@ -75,6 +76,22 @@ class InvalidMessageError(OutboxError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+
+
+class TableCallError(OutboxError):
+    """A call on the outbox table failed, for good or as often as it was tried.
+
+    ``code`` is AWS's, or this package's for what happens on the way. AWS's text is left out: it may quote an
+    item.
+
+    >>> str(TableCallError("Query", "ResourceNotFoundException"))
+    'Query failed with ResourceNotFoundException'
+    """
+
+    def __init__(self, operation: str, code: str) -> None:
+        super().__init__(f"{operation} failed with {code}")
+        self.operation = operation
+        self.code = code
 
 
 class UndecodableDeliveryError(OutboxError):
