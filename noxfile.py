@@ -19,6 +19,8 @@ from outbox_sdk.packaging.interpreters import find_interpreter, running_version 
 nox.needs_version = ">=2025.5.1"
 nox.options.sessions = ["test", "lint"]
 nox.options.reuse_venv = "yes"
+# uv installs in seconds what takes pip a minute; without it, pip does.
+nox.options.default_venv_backend = "uv|virtualenv"
 # Only interpreters that run are listed below, so one that cannot be found is an error, never a skip.
 nox.options.error_on_missing_interpreters = True
 
