@@ -7,12 +7,14 @@ contract suites as the adapters for DynamoDB and SNS. How an outbox fares when t
 
 from outbox_sdk.testing.bucket import InMemoryBucket
 from outbox_sdk.testing.client import InMemoryClient
+from outbox_sdk.testing.operations import InMemoryCalls
 from outbox_sdk.testing.stack import InMemoryStack, stream_event
 from outbox_sdk.testing.table import InMemoryTable
 from outbox_sdk.testing.topics import InMemoryTopics, PublishedMessage
 
 __all__ = [
     "InMemoryBucket",
+    "InMemoryCalls",
     "InMemoryClient",
     "InMemoryStack",
     "InMemoryTable",

@@ -16,11 +16,14 @@ from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.relay import relay_batch
 from outbox_sdk.testing.client import InMemoryClient
+from outbox_sdk.testing.operations import InMemoryCalls
 from outbox_sdk.testing.table import ROUTING, InMemoryTable
 from outbox_sdk.testing.topics import InMemoryTopics, PublishedMessage
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb.type_defs import TransactWriteItemTypeDef
+
+    from outbox_sdk.shell.admin import Admin
 
 __all__ = ["InMemoryStack", "stream_event"]
 
@@ -121,6 +124,16 @@ class InMemoryStack:
         ['order--created']
         """
         return self._client
+
+    def admin(self) -> "Admin":
+        """Give what looks after this outbox, as :func:`~outbox_sdk.open_admin` does for one on DynamoDB."""
+        # Here, for a test of messages alone needs no AWS SDK.
+        from outbox_sdk.shell.admin import Admin, AdminContext
+        from outbox_sdk.shell.table_calls import RetryingCalls
+
+        calls = RetryingCalls(InMemoryCalls(self.table, self._context.table_name))
+        context = AdminContext(calls=calls, table_name=self._context.table_name, design=self.table.design)
+        return Admin(context)
 
     async def relay(self) -> BatchReport:
         """Relay the records that have come since the last time; give what became of each.
