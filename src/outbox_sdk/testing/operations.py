@@ -143,7 +143,7 @@ class InMemoryCalls:
 
 
 def _page(
-    items: list[_Item],
+    items: Sequence[_Item],
     arguments: Mapping[str, Any],
     names: tuple[str | None, ...],
     key_names: set[str | None],
