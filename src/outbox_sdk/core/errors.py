@@ -81,17 +81,18 @@ class InvalidMessageError(OutboxError):
 class TableCallError(OutboxError):
     """A call on the outbox table failed, for good or as often as it was tried.
 
-    ``code`` is AWS's, or this package's for what happens on the way. AWS's text is left out: it may quote an
-    item.
+    ``code`` is AWS's, or this package's for what happens on the way; ``advice`` says what to do. AWS's own
+    text is left out: it may quote an item.
 
-    >>> str(TableCallError("Query", "ResourceNotFoundException"))
-    'Query failed with ResourceNotFoundException'
+    >>> str(TableCallError("Query", "ResourceNotFoundException", "correct the Region"))
+    'Query failed with ResourceNotFoundException: correct the Region'
     """
 
-    def __init__(self, operation: str, code: str) -> None:
-        super().__init__(f"{operation} failed with {code}")
+    def __init__(self, operation: str, code: str, advice: str) -> None:
+        super().__init__(f"{operation} failed with {code}: {advice}")
         self.operation = operation
         self.code = code
+        self.advice = advice
 
 
 class UndecodableDeliveryError(OutboxError):

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from outbox_sdk.core.classification import is_credential_fault, is_throttle
 from outbox_sdk.core.destinations import EVENTBRIDGE, SNS, DestinationKind, route_of
 
-__all__ = ["find_park_remedy", "find_remedy"]
+__all__ = ["find_call_remedy", "find_park_remedy", "find_remedy"]
 
 _CREDENTIALS = (
     "the credentials are missing, expired or unknown: give the relay a role or renew its credentials"
 )
+_OWN_CREDENTIALS = "the credentials are missing, expired or unknown: log in, or name a profile"
 _CLOCK = "the signature was refused: correct the host's clock, which may be minutes off, or the secret key"
 _NETWORK = (
     "no connection: check DNS, the security group, the route or VPC endpoint of the service, and "
@@ -161,6 +162,19 @@ def find_remedy(event: str, code: str, *, topic_arn: str | None = None) -> str:
     kind = _kind_of(topic_arn)
     action = f"{kind.action} and events:DescribeEventBus" if kind is EVENTBRIDGE else kind.action
     return advice.format(topic=topic_arn or "the topic", action=action, what=kind.what)
+
+
+def find_call_remedy(operation: str, code: str) -> str:
+    """Say what to do about a call on the table that a person has made.
+
+    >>> find_call_remedy("Query", "AccessDeniedException")
+    'allow these credentials dynamodb:Query on the outbox table and its index'
+    """
+    right = f"allow these credentials dynamodb:{operation} on the outbox table and its index"
+    tables = [{"AccessDenied": right, "NotAuthorized": right}, _TABLE_CODES, _ANYWHERE]
+    if is_credential_fault(code):
+        return _OWN_CREDENTIALS
+    return _by_start(tables, code) or (_TABLE_BUSY if is_throttle(code) else _UNKNOWN)
 
 
 def find_park_remedy(reason: str, *, topic_arn: str | None = None) -> str | None:

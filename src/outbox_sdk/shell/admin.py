@@ -1,6 +1,7 @@
 """What a person does with an outbox beside relaying it: look, send again, clear away."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,6 +9,9 @@ from datetime import UTC, datetime
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import TableName
+from outbox_sdk.core.message_view import MessageView
+from outbox_sdk.core.selection import Selection
+from outbox_sdk.core.status import OutboxStatus
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.aws.access import AwsAccess
 from outbox_sdk.shell.aws.service import open_services
@@ -30,6 +34,7 @@ class AdminContext:
     design: TableDesign
     buckets: int = 16
     now: Callable[[], datetime] = _now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 class Admin:
@@ -38,6 +43,49 @@ class Admin:
     def __init__(self, context: AdminContext, access: AwsAccess | None = None) -> None:
         self.context = context
         self._access = access
+
+    async def status(self, *, sample: int = 1_000) -> OutboxStatus:
+        """See how the outbox stands; see :func:`~outbox_sdk.shell.inspection.read_status`."""
+        from outbox_sdk.shell.inspection import read_status
+
+        return await read_status(self.context, sample=sample)
+
+    async def pending(
+        self, selection: Selection | None = None, *, payload: bool = False
+    ) -> tuple[MessageView, ...]:
+        """List outstanding messages; see :func:`~outbox_sdk.shell.inspection.list_messages`."""
+        from outbox_sdk.shell.inspection import list_messages
+
+        return await list_messages(self.context, "outstanding", selection, payload=payload)
+
+    async def parked(
+        self, selection: Selection | None = None, *, payload: bool = False
+    ) -> tuple[MessageView, ...]:
+        """List parked messages; see :func:`~outbox_sdk.shell.inspection.list_messages`."""
+        from outbox_sdk.shell.inspection import list_messages
+
+        return await list_messages(self.context, "parked", selection, payload=payload)
+
+    async def show(
+        self,
+        message_id: str,
+        *,
+        aggregate_id: str | None = None,
+        scan: bool = False,
+        payload: bool = False,
+        on_scanned: Callable[[int], None] | None = None,
+    ) -> tuple[MessageView, ...]:
+        """Find a message in whatever state; see :func:`~outbox_sdk.shell.inspection.find_messages`."""
+        from outbox_sdk.shell.inspection import find_messages
+
+        return await find_messages(
+            self.context,
+            message_id,
+            aggregate_id=aggregate_id,
+            scan=scan,
+            payload=payload,
+            on_scanned=on_scanned,
+        )
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from outbox_sdk.core.classification import ErrorClass, classify_table_error
 from outbox_sdk.core.errors import TableCallError
+from outbox_sdk.core.remedies import find_call_remedy
 from outbox_sdk.core.retry import RetryPolicy, retry_delay
 from outbox_sdk.shell.aws.errors import translate_error
 from outbox_sdk.shell.aws.service import AwsService
@@ -78,6 +79,7 @@ class RetryingCalls:
                 if classify_table_error(code) is ErrorClass.RETRY:
                     delay = retry_delay(self._policy, attempt=attempt, code=code, jitter=self._jitter())
                 if delay is None:
-                    raise TableCallError(operation, code) from None  # its text may quote an item
+                    advice = find_call_remedy(operation, code)
+                    raise TableCallError(operation, code, advice) from None  # its text may quote an item
             attempt += 1
             await self._sleep(delay)
