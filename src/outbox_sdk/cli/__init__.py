@@ -1,8 +1,7 @@
 """The ``outbox`` command: options in, the SDK called, numbers and exit codes out.
 
-Exit codes: 0 for success, 1 for a demo in which a message was lost, doubled or late, for a sweep that could
-not read, touch or publish something, or for a failure on the way, 2 for wrong input or configuration, 130
-when interrupted.
+Exit codes: 0 for success, 1 for a demo in which a message was lost, doubled or late, for what was left undone
+or not found, or for a failure on the way, 2 for wrong input or configuration, 130 when interrupted.
 """
 
 try:
@@ -10,10 +9,13 @@ try:
 
     from outbox_sdk.cli.demo import demo
     from outbox_sdk.cli.deploy import deploy, destroy
+    from outbox_sdk.cli.look import parked, pending, show
     from outbox_sdk.cli.relay import relay
     from outbox_sdk.cli.schema import schema
     from outbox_sdk.cli.stack import stack
+    from outbox_sdk.cli.status import status
     from outbox_sdk.cli.sweep import sweep
+    from outbox_sdk.cli.tail import tail
 except ModuleNotFoundError as _error:
     raise SystemExit(f'{_error.name} is missing. Run: pip install "dynamodb-outbox-sdk[local]"') from _error
 
@@ -24,7 +26,10 @@ app: typer.Typer = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _command in (demo, deploy, destroy, relay, schema, stack, sweep):
+for _command in (
+    *(demo, deploy, destroy, relay, schema, stack, sweep),
+    *(status, pending, parked, show, tail),
+):
     app.command()(_command)
 
 

@@ -11,7 +11,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from outbox_sdk.core.errors import ConfigurationError, OutboxError
+from outbox_sdk.core.errors import ConfigurationError, OutboxError, TableCallError
 from outbox_sdk.core.report import LogLine
 
 __all__ = ["errors_to_exit_codes", "line_printer", "run_until_stopped", "stderr"]
@@ -72,7 +72,12 @@ def errors_to_exit_codes(*, deploying: bool = False) -> Iterator[None]:
             raise
         text = f"outbox: {error}{_hint(error, deploying=deploying)}"
         stderr.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
+        raise typer.Exit(2 if _is_wrong_input(error) else 1) from None
+
+
+def _is_wrong_input(error: OutboxError) -> bool:
+    missing_table = isinstance(error, TableCallError) and error.code == "ResourceNotFoundException"
+    return missing_table or isinstance(error, ConfigurationError)
 
 
 def _hint(error: OutboxError, *, deploying: bool) -> str:

@@ -13,6 +13,7 @@ from outbox_sdk.core.text import format_instant, parse_instant, utf8_size
 
 __all__ = [
     "LifeEvent",
+    "MessageLife",
     "MessageState",
     "MessageView",
     "Payload",
@@ -72,6 +73,13 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     advice: str | None = None
     expires_at: str | None = None
     payload: Payload | None = None
+
+
+class MessageLife(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A message, and what has befallen it."""
+
+    message: MessageView
+    life: tuple[LifeEvent, ...]
 
 
 def key_of_item(item: Item, design: TableDesign) -> ItemKey:

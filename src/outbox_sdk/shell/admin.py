@@ -10,6 +10,7 @@ from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import TableName
 from outbox_sdk.core.message_view import MessageView
+from outbox_sdk.core.passing import Passage
 from outbox_sdk.core.selection import Selection
 from outbox_sdk.core.status import OutboxStatus
 from outbox_sdk.core.table import TableDesign
@@ -65,6 +66,25 @@ class Admin:
         from outbox_sdk.shell.inspection import list_messages
 
         return await list_messages(self.context, "parked", selection, payload=payload)
+
+    async def tail(
+        self,
+        on_passage: Callable[[Passage], None],
+        *,
+        selection: Selection | None = None,
+        payload: bool = False,
+        stop: asyncio.Event | None = None,
+    ) -> None:
+        """Watch messages as they pass; see :func:`~outbox_sdk.shell.tailing.tail`.
+
+        Raises:
+            ConfigurationError: this outbox has no stream that could be watched.
+        """
+        from outbox_sdk.shell.tailing import tail
+
+        if self._access is None:
+            raise ConfigurationError("Admin", "an outbox in memory has no stream to watch")
+        await tail(self.context, self._access, on_passage, selection=selection, payload=payload, stop=stop)
 
     async def show(
         self,

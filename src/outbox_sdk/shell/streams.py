@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from random import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from outbox_sdk.core.checkpoint import count_settled
 from outbox_sdk.core.classification import ErrorClass, classify_request_error
@@ -20,7 +20,7 @@ from outbox_sdk.shell.aws.errors import translate_error
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodbstreams import DynamoDBStreamsClient
 
-__all__ = ["BatchHandler", "follow_stream", "lambda_event"]
+__all__ = ["BatchHandler", "Beginning", "follow_stream", "lambda_event"]
 
 _log = logging.getLogger("outbox_sdk")
 
@@ -30,6 +30,9 @@ BatchHandler = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any] | None]]
 # Patient without end: Lambda's default is to bring a batch again until its records leave the stream, and an
 # outage passes.
 _PATIENT = RetryPolicy(attempts=1_000_000_000, base=0.1, cap=10.0)
+
+
+Beginning = Literal["oldest", "latest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +53,15 @@ async def follow_stream(
     stop: asyncio.Event | None = None,
     batch_size: int = 100,
     poll_seconds: float = 0.25,
+    begin: Beginning = "oldest",
 ) -> None:
     """Feed a handler with every record of a stream, from the oldest on, until ``stop`` is set.
 
     Shards are read side by side, each in order, a parent to its end before its children, new ones as they
     appear. ``handle`` gets events of Lambda's shape with at most ``batch_size`` records; what its response
     names, and all behind it in the shard, comes again after a pause. After ``stop`` no further batch is
-    begun, and the batches under way are finished.
+    begun, and the batches under way are finished. With ``begin="latest"`` what the stream holds already is
+    passed over, which is for watching and never for relaying.
 
     Not promised: exactly one delivery, nor a memory beyond this call. A reader started anew begins with the
     oldest record that the stream holds (24 hours), so the relay behind it must look before it publishes
@@ -76,11 +81,16 @@ async def follow_stream(
     )
     finished: set[str] = set()
     reading: dict[str, asyncio.Task[None]] = {}
+    older: set[str] | None = set() if begin == "oldest" else None
     try:
         while not reader.stop.is_set():
             shards = await _list_shards(reader)
+            if older is None:
+                # What is there now is begun at its end; what appears later is read from its beginning.
+                older = {shard.shard_id for shard in shards}
             for shard in readable_shards(shards, finished=finished, reading=reading):
-                reading[shard.shard_id] = asyncio.create_task(_read_shard(reader, shard))
+                late = shard.shard_id in older
+                reading[shard.shard_id] = asyncio.create_task(_read_shard(reader, shard, late=late))
             await _pause(reader, max(1.0, reader.poll_seconds), *reading.values())
             for shard_id in [shard_id for shard_id, task in reading.items() if task.done()]:
                 reading.pop(shard_id).result()  # raises what ended the reading
@@ -136,10 +146,13 @@ async def _list_shards(reader: _Reader) -> list[Shard]:
         start = {"ExclusiveStartShardId": last}
 
 
-async def _read_shard(reader: _Reader, shard: Shard) -> None:
-    """Read one shard to its end, which comes when it is closed, or until the reader stops."""
+async def _read_shard(reader: _Reader, shard: Shard, *, late: bool) -> None:
+    """Read one shard to its end, which comes when it is closed, or until the reader stops.
+
+    ``late`` begins behind what is in it, as long as nothing of it has been read.
+    """
     position: str | None = None
-    iterator: str | None = await _open_iterator(reader, shard, position)
+    iterator: str | None = await _open_iterator(reader, shard, position, late=late)
     while iterator is not None and not reader.stop.is_set():
         read = partial(reader.streams.get_records, ShardIterator=iterator, Limit=1_000)
         try:
@@ -147,7 +160,8 @@ async def _read_shard(reader: _Reader, shard: Shard) -> None:
         except _IteratorLostError as lost:
             # Expired between two reads, or trimmed before they were read: go on behind the last record
             # handled, or with the oldest that is left.
-            iterator = await _open_iterator(reader, shard, None if lost.trimmed else position)
+            place = None if lost.trimmed else position
+            iterator = await _open_iterator(reader, shard, place, late=late and position is None)
             continue
         if answer is None:
             return
@@ -191,9 +205,11 @@ class _IteratorLostError(Exception):
         self.trimmed = trimmed
 
 
-async def _open_iterator(reader: _Reader, shard: Shard, position: str | None) -> str | None:
+async def _open_iterator(
+    reader: _Reader, shard: Shard, position: str | None, *, late: bool = False
+) -> str | None:
     where: dict[str, Any] = (
-        {"ShardIteratorType": "TRIM_HORIZON"}
+        {"ShardIteratorType": "LATEST" if late else "TRIM_HORIZON"}
         if position is None
         else {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": position}
     )

@@ -1,0 +1,132 @@
+"""What the commands that look after an outbox have in common: a table opened, and values shown to people."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from outbox_sdk.cli.options import settings_of
+from outbox_sdk.cli.output import errors_to_exit_codes, run_until_stopped, stderr
+from outbox_sdk.shell.admin import Admin, open_admin
+
+__all__ = [
+    "age",
+    "plain",
+    "print_document",
+    "print_pairs",
+    "print_table",
+    "progress",
+    "run_admin",
+    "watch_admin",
+]
+
+_T = TypeVar("_T")
+_DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
+
+
+def run_admin(work: Callable[[Admin], Awaitable[_T]], *, profile: str | None, **options: Any) -> _T:
+    """Open the table that the options name and do something with it; errors become exit codes."""
+    with errors_to_exit_codes():
+        configuration = settings_of(**options).to_configuration()
+
+        async def run() -> _T:
+            async with open_admin(configuration, profile=profile) as admin:
+                return await work(admin)
+
+        return asyncio.run(run())
+    raise typer.Exit(1)  # never reached: errors_to_exit_codes raises
+
+
+def watch_admin(
+    work: Callable[[Admin, asyncio.Event], Awaitable[object]], *, profile: str | None, **options: Any
+) -> None:
+    """The same for what goes on until it is stopped."""
+    with errors_to_exit_codes():
+        configuration = settings_of(**options).to_configuration()
+
+        async def run(stop: asyncio.Event) -> None:
+            async with open_admin(configuration, profile=profile) as admin:
+                await work(admin, stop)
+
+        run_until_stopped(run)
+
+
+def print_document(document: object) -> None:
+    """Print a value as one line of JSON."""
+    typer.echo(msgspec.json.encode(document).decode())
+
+
+def print_table(title: str, columns: Mapping[str, str], rows: list[tuple[object, ...]]) -> None:
+    """Print rows for people; a column's justification by its heading."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for heading, justify in columns.items():
+        table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    Console(soft_wrap=False).print(table)
+
+
+def print_pairs(pairs: Mapping[str, object]) -> None:
+    """Print what there is of some values, a line each."""
+    shown = {name: plain(value) for name, value in pairs.items() if value not in (None, "", 0, ())}
+    width = max(map(len, shown), default=0)
+    for name, text in shown.items():
+        typer.echo(f"{name:<{width}}  {text}")
+
+
+def plain(value: object) -> str:
+    r"""Write a value so that it can do nothing to a terminal: what is no printable character is escaped.
+
+    Ids and topics are whatever a producer has written.
+
+    >>> plain("m-1"), plain("a\x1b[2Jb"), plain(None)
+    ('m-1', 'a\\x1b[2Jb', '-')
+    """
+    if value is None:
+        return "-"
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape", "surrogatepass").decode()
+        for each in text
+    )
+
+
+def age(seconds: float | None) -> str:
+    """Write a duration in its two largest units.
+
+    >>> age(None), age(4.21), age(75), age(7_260), age(200_000)
+    ('-', '4.2 s', '1 min 15 s', '2 h 1 min', '2 d 7 h')
+    """
+    if seconds is None:
+        return "-"
+    whole = int(seconds)
+    if whole < _MINUTE:
+        return f"{seconds:.1f} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+
+
+@contextmanager
+def progress(
+    description: str, *, total: int | None = None, shown: bool = True
+) -> Iterator[Callable[[int], None]]:
+    """Show how far something has come, on the terminal's error stream; give what is told of each step."""
+    if not shown or not stderr.is_terminal:
+        yield lambda _: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.completed}"), console=stderr, transient=True) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda count: bar.advance(task, count)
