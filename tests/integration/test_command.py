@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -233,3 +234,20 @@ async def test_the_readme_program_runs_against_a_stack(
             await program["bill"](published.to_sqs_record())
         (account,) = (await dynamodb.scan(TableName="accounts"))["Items"]
         assert account["Balance"] == {"N": "120"}
+
+
+@pytest.mark.once
+def test_a_shell_completes_commands_and_options() -> None:
+    """As `outbox --install-completion` lets it, of the installed command: its name names the variable."""
+    command = Path(sys.executable).with_name("outbox")
+    for typed, offered in (("outbox st", ["stack", "status"]), ("outbox status --wa", ["--watch"])):
+        asked = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+        done = subprocess.run(
+            [command],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env=environment(_OUTBOX_COMPLETE="complete_bash", **asked),
+        )
+        assert done.stdout.split() == offered, done.stderr

@@ -1,6 +1,7 @@
 """Judges every AWS call that the package makes in a role by the policy that the package writes for the role.
 
-A call is made in a role while :func:`relay_batch`, :meth:`Relay.follow`, :meth:`Relay.sweep` or
+What a person's command calls is judged by the policy that the package writes for who uses it. A call is
+made in a role while :func:`relay_batch`, :meth:`Relay.follow`, :meth:`Relay.sweep` or
 :meth:`Relay.sweep_claims` is at work. Its policy is written from the context that these work with,
 attributes confined, which is the narrower form. Calls of the tests' own clients are nobody's, and so are
 those of the demo's, which tries more than once.
@@ -8,6 +9,7 @@ those of the demo's, which tries more than once.
 
 import functools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,9 +26,11 @@ import outbox_sdk.shell.relay as relay_module
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.mark import MarkStrategy
 from outbox_sdk.core.operations import Role
+from outbox_sdk.core.operator_rights import OPERATOR_RIGHTS, operator_policy
 from outbox_sdk.core.permissions import Grants, policy_document
 from outbox_sdk.core.place import Place
 from outbox_sdk.core.routing import Routing
+from outbox_sdk.shell.admin import Admin, AdminContext
 from outbox_sdk.shell.aws.service import AwsService
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.relay import Relay
@@ -64,6 +68,7 @@ class _Acting:
 
 
 _acting: ContextVar[_Acting | None] = ContextVar("acting", default=None)
+_operating: ContextVar[tuple[str, AdminContext] | None] = ContextVar("operating", default=None)
 
 
 def policy_of(
@@ -116,6 +121,8 @@ def install() -> None:
     patch.object(Relay, "follow", _in_role(Relay.follow, "follower")).start()
     patch.object(Relay, "sweep", _in_role(Relay.sweep, "sweeper")).start()
     patch.object(Relay, "sweep_claims", _in_role(Relay.sweep_claims, "sweeper", claims=True)).start()
+    for command in set(OPERATOR_RIGHTS) & set(dir(Admin)):
+        patch.object(Admin, command, _as_operator(getattr(Admin, command), command)).start()
     clients: Any = AioBaseClient  # whose types leave the method out that every call goes through
     patch.object(clients, "_make_api_call", _judged(clients._make_api_call)).start()
     patch.object(AwsService, "post", _judged_post(AwsService.post)).start()
@@ -130,6 +137,18 @@ def _in_role(function: Any, role: Role, *, claims: bool = False) -> Any:
             return await function(first, *args, **kwargs)
 
     return acting
+
+
+def _as_operator(method: Any, command: str) -> Any:
+    @functools.wraps(method)
+    async def operating(admin: Admin, *args: Any, **kwargs: Any) -> Any:
+        token = _operating.set((command, admin.context))
+        try:
+            return await method(admin, *args, **kwargs)
+        finally:
+            _operating.reset(token)
+
+    return operating
 
 
 def _claims_of(relay: Relay) -> tuple[str, str] | None:
@@ -191,7 +210,7 @@ def _read_call(body: bytes, headers: Mapping[str, str]) -> tuple[str, Mapping[st
 
 def _judge_client(client: Any, operation_name: str, api_params: Mapping[str, Any]) -> None:
     service = client.meta.service_model.service_name
-    if _acting.get() is None:
+    if _acting.get() is None and _operating.get() is None:
         # A relay's clients leave retries to the relay. It asks who it is before it is one.
         relays = client.meta.config.retries["total_max_attempts"] == 1
         if relays and operation_name != "GetCallerIdentity":
@@ -200,8 +219,27 @@ def _judge_client(client: Any, operation_name: str, api_params: Mapping[str, Any
     _judge(service, client.meta.region_name, operation_name, api_params)
 
 
+def _judge_operator(service: str, operation_name: str, api_params: Mapping[str, Any]) -> None:
+    operating = _operating.get()
+    assert operating is not None
+    command, context = operating
+    caller = Caller("eu-west-1", "123456789012", iterators=_iterators)
+    policy = operator_policy(
+        caller.table(context.table_name), context.design.outstanding_index, commands=[command]
+    )
+    _calls[f"{command} {service} {operation_name}"] += 1
+    for request in requests_of(service, operation_name, api_params, caller):
+        # The stream's ARN is the server's, with an account and a Region of its own.
+        resource = re.sub(r"^arn:[^:]*:dynamodb:[^:]*:[^:]*:", caller.arn("dynamodb", ""), request.resource)
+        if not find_uses(policy, AccessRequest(request.action, resource, request.keys)):
+            _findings.append(f"the policy of `outbox {command}` denies {_describe(request)}")
+
+
 def _judge(service: str, region: str, operation_name: str, api_params: Mapping[str, Any]) -> None:
     acting = _acting.get()
+    if acting is None and _operating.get() is not None:
+        _judge_operator(service, operation_name, api_params)
+        return
     if acting is None:
         _findings.append(f"{service} {operation_name} was called by a relay in no role")
         return

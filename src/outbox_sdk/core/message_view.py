@@ -107,7 +107,7 @@ def decode_view(
     created_at = _text(item, design.created_at)
     reason = _text(item, design.park_reason) if state == "parked" else None
     return MessageView(
-        key={name: text for name, _, text in key_of_item(item, design).parts},
+        key=_key(item, design),
         state=state,
         message_id=_text(item, design.message_id),
         aggregate_id=_text(item, design.aggregate_id),
@@ -174,6 +174,13 @@ def _state_of(item: Item, design: TableDesign) -> MessageState | None:
     # Another item of a table that holds more than the outbox has none of what a mark leaves.
     dispatched = item.get(design.is_dispatched) == {"BOOL": True} or design.last_dispatched_at in item
     return "dispatched" if dispatched and design.message_id in item else None
+
+
+def _key(item: Item, design: TableDesign) -> dict[str, str]:
+    try:
+        return {name: text for name, _, text in key_of_item(item, design).parts}
+    except (KeyError, ValueError, AttributeError, TypeError):  # no table gives such a one
+        return {}
 
 
 def _text(item: Item, name: str) -> str | None:

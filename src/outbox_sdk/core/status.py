@@ -68,6 +68,7 @@ def group_of(marker: str) -> MessageState:
 def see(seen: Seen, page: Sequence[Sighting], *, keep: int) -> Seen:
     """Count another page of the index, and keep the oldest by time, at least one.
 
+    >>> from outbox_sdk.core.identifiers import ItemKey
     >>> see(Seen(count=2), [Sighting(ItemKey((("PK", "S", "a"),)), "2026-11-23T09:00:00Z")], keep=10).count
     3
     """

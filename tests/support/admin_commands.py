@@ -1,0 +1,47 @@
+"""Runs the commands that look after an outbox in this process, as a script would, and reads their output."""
+
+import json
+from typing import Any, NamedTuple
+
+import jsonschema  # type: ignore[import-untyped] # has no types of its own
+from typer.testing import CliRunner
+
+from outbox_sdk.cli import app
+from outbox_sdk.cli.documents import encode_schema
+from tests.support.command import CREDENTIALS
+
+__all__ = ["AdminCommands", "Done", "check_document"]
+
+
+def check_document(command: str, document: Any) -> None:
+    """Fail if a line of a command is not as its schema says."""
+    jsonschema.validate(document, json.loads(encode_schema(command)))
+
+
+class Done(NamedTuple):
+    """How a command ended. ``documents`` are the lines that it printed as JSON, each of its schema."""
+
+    exit_code: int
+    output: str
+    errors: str
+    documents: list[Any]
+
+
+class AdminCommands(NamedTuple):
+    """The commands on a table of a local server."""
+
+    endpoint_url: str
+    table: str
+
+    def run(self, command: str, *options: str, table: str | None = None) -> Done:
+        """Run a command to its end."""
+        where = ["--table", table or self.table, "--endpoint-url", self.endpoint_url, "--region", "us-east-1"]
+        done = CliRunner().invoke(app, [command, *options, *where], env={**CREDENTIALS, "AWS_PROFILE": None})
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        documents = []
+        if "--json" in options:
+            documents = [json.loads(line) for line in done.stdout.splitlines()]
+            for document in documents:
+                check_document(command, document)
+        return Done(done.exit_code, done.stdout, done.stderr, documents)
