@@ -7,6 +7,7 @@ import pytest
 
 from outbox_sdk import Outbox, Selection, TableCallError, TableDesign
 from outbox_sdk.core.errors import ConfigurationError
+from outbox_sdk.core.message_view import decode_view
 from outbox_sdk.core.passing import decode_passages
 from outbox_sdk.core.remedies import find_call_remedy
 from outbox_sdk.core.retry import RetryPolicy
@@ -118,10 +119,9 @@ async def test_what_the_index_only_still_shows_is_not_listed() -> None:
 
     class Late(InMemoryCalls):
         async def call(self, operation: str, arguments: Any) -> Any:
-            answer = await super().call(operation, arguments)
-            if operation == "Query":  # the index has not heard of it yet
+            if operation == "BatchGetItem":  # the index has not heard of it yet
                 desk.stack.table.items[key] = {**shown, "NotDispatched": {"S": "parked"}}
-            return answer
+            return await super().call(operation, arguments)
 
     context = AdminContext(
         calls=RetryingCalls(Late(desk.stack.table)),
@@ -155,7 +155,35 @@ async def test_one_read_finds_a_message_whose_aggregate_is_known() -> None:
     desk.write(1)
     await find_messages(desk.context, "m-1", aggregate_id="o-1")
 
-    assert desk.calls.made == ["BatchGetItem"]
+    await find_messages(desk.context, "m-1", aggregate_id="o-2")
+
+    assert desk.calls.made == ["BatchGetItem"] * 2
+
+
+async def test_a_short_list_of_a_long_backlog_reads_little() -> None:
+    desk = Desk()
+    for number in range(400):
+        desk.write(number, aggregate=f"o-{number}")
+        desk.change(number, NotDispatched={"S": "x"})
+    read: list[int] = []
+
+    class Counting(InMemoryCalls):
+        async def call(self, operation: str, arguments: Any) -> Any:
+            answer = await super().call(operation, arguments)
+            if operation == "Query":
+                read.append(answer["Count"])
+            return answer
+
+    context = AdminContext(
+        calls=RetryingCalls(Counting(desk.stack.table)),
+        table_name=desk.context.table_name,
+        design=desk.context.design,
+    )
+    assert len(await list_messages(context, "outstanding", Selection(limit=2))) == 2
+    assert sum(read) == 102, "and a few more, for those that are settled by now"
+    read.clear()
+    assert len(await list_messages(context, "outstanding", Selection(limit=2, topics=("orders",)))) == 2
+    assert sum(read) == 400
 
 
 async def test_the_same_id_under_two_aggregates_is_two_messages() -> None:
@@ -227,6 +255,7 @@ async def test_a_call_is_repeated_where_that_may_help_and_no_further() -> None:
         assert (raised.value.code, refusing.made) == (code, made)
         assert "s3cr3t" not in f"{raised.value} {raised.value.__cause__}"
         assert raised.value.__suppress_context__
+        assert raised.value.__cause__ is None
 
 
 async def test_keys_that_dynamodb_leaves_undone_are_read_again() -> None:
@@ -284,3 +313,44 @@ def test_a_selection_that_cannot_be_meant_is_refused(changes: dict[str, Any], va
 def test_a_time_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"--since: .*neither an instant"):
         parse_when(text, now=datetime(2026, 11, 23, tzinfo=UTC), variable="--since")
+
+
+def test_hours_are_hours() -> None:
+    now = datetime(2026, 11, 23, 9, tzinfo=UTC)
+    seconds = [(now - parse_when(text, now=now, variable="-")).total_seconds() for text in _TIMES]
+    assert seconds == list(_TIMES.values())
+
+
+_TIMES = {"1.5s": 1.5, "2m": 120, "3h": 10_800, "4d": 345_600, "5w": 3_024_000}
+
+
+@pytest.mark.parametrize(
+    ("item", "state"),
+    [
+        ({"LastDispatchedAt": {"S": "2026-11-23T09:00:00Z"}}, None),
+        ({"MessageId": {"S": "m"}}, None),
+        ({"MessageId": {"S": "m"}, "IsDispatched": {"BOOL": False}}, None),
+        ({"MessageId": {"S": "m"}, "IsDispatched": {"BOOL": True}}, "dispatched"),
+        ({"MessageId": {"S": "m"}, "LastDispatchedAt": {"S": "?"}}, "dispatched"),
+        ({"NotDispatched": {"N": "7"}}, "outstanding"),
+    ],
+)
+def test_other_items_of_the_table_are_no_messages(item: dict[str, Any], state: str | None) -> None:
+    view = decode_view(item, TableDesign.ordered, now=datetime(2026, 11, 23, tzinfo=UTC))
+    assert (None if view is None else view.state) == state
+
+
+def test_what_cannot_be_read_is_left_out_and_what_cannot_travel_is_counted() -> None:
+    item: dict[str, Any] = {
+        "NotDispatched": {"S": "x"},
+        "Message": {"S": "half \ud800"},
+        "Sequence": {"N": "1.5"},
+        "SchemaVersion": {"N": "9" * 5_000},
+        "ExpiresAt": {"N": "9" * 30},
+        "Headers": {"M": {"a": {"S": "1"}, "b": {"N": "1"}}},
+    }
+    view = decode_view(item, TableDesign.ordered, now=datetime(2026, 11, 23, tzinfo=UTC))
+
+    assert view is not None
+    assert (view.sequence, view.schema_version, view.expires_at) == (None, None, None)
+    assert (view.body_bytes, view.header_names) == (8, ("a",))

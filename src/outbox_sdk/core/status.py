@@ -93,7 +93,7 @@ def describe_status(
     looked_at: Counter[str] = Counter()
     for item in items:
         view = decode_view(item, design, now=now)
-        if view is None or view.state == "dispatched":
+        if view is None:
             continue
         looked_at[view.state] += 1
         named = {"topic": view.topic, "type": view.message_type}
