@@ -33,6 +33,7 @@ from outbox_sdk.embedded_stack import EmbeddedStack
 from outbox_sdk.shell.claims import write_claims
 from outbox_sdk.sweeper_handler import SweeperHandler
 from tests.property.test_claims import Arrived, message_of
+from tests.support.admin_commands import read_lines
 from tests.support.aws import open_client
 from tests.support.command import CREDENTIALS, run_outbox
 from tests.support.events import FakeContext
@@ -106,7 +107,7 @@ class World:
             **variables,
         )
         assert done.stderr == ""
-        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+        return done.returncode, read_lines("sweep", done.stdout)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from outbox_sdk.core.text import format_instant
 from outbox_sdk.embedded_stack import EmbeddedStack
 from outbox_sdk.shell.streams import lambda_event
 from outbox_sdk.sweeper_handler import SweeperHandler
+from tests.support.admin_commands import read_lines
 from tests.support.command import CREDENTIALS, run_outbox
 from tests.support.events import FakeContext
 from tests.support.outbox_tables import Items, OutboxTable, item_of, key_of, open_outbox_table, read_stream
@@ -72,7 +73,7 @@ class World:
             **CREDENTIALS,
         )
         assert done.stderr == ""
-        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+        return done.returncode, read_lines("sweep", done.stdout)
 
     def configuration(self) -> RelayConfiguration:
         return RelayConfiguration(

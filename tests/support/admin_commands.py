@@ -10,12 +10,20 @@ from outbox_sdk.cli import app
 from outbox_sdk.cli.documents import encode_schema
 from tests.support.command import CREDENTIALS
 
-__all__ = ["AdminCommands", "Done", "check_document"]
+__all__ = ["AdminCommands", "Done", "check_document", "read_lines"]
 
 
 def check_document(command: str, document: Any) -> None:
     """Fail if a line of a command is not as its schema says."""
     jsonschema.validate(document, json.loads(encode_schema(command)))
+
+
+def read_lines(command: str, output: str) -> list[Any]:
+    """Read the lines that a command has printed as JSON, each as its schema says."""
+    documents = [json.loads(line) for line in output.splitlines()]
+    for document in documents:
+        check_document(command, document)
+    return documents
 
 
 class Done(NamedTuple):
@@ -41,7 +49,5 @@ class AdminCommands(NamedTuple):
             raise done.exception
         documents = []
         if "--json" in options:
-            documents = [json.loads(line) for line in done.stdout.splitlines()]
-            for document in documents:
-                check_document(command, document)
+            documents = read_lines(command, done.stdout)
         return Done(done.exit_code, done.stdout, done.stderr, documents)

@@ -24,6 +24,7 @@ __all__ = [
     "print_table",
     "progress",
     "run_admin",
+    "waiting",
     "watch_admin",
 ]
 
@@ -31,8 +32,23 @@ _T = TypeVar("_T")
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 
 
-def run_admin(work: Callable[[Admin], Awaitable[_T]], *, profile: str | None, **options: Any) -> _T:
-    """Open the table that the options name and do something with it; errors become exit codes."""
+@contextmanager
+def waiting(what: str | None) -> Iterator[None]:
+    """Show on the terminal's error stream that something is under way; nothing for ``None``."""
+    if what is None or not stderr.is_terminal:
+        yield
+        return
+    with stderr.status(what):
+        yield
+
+
+def run_admin(
+    work: Callable[[Admin], Awaitable[_T]], *, profile: str | None, doing: str | None = None, **options: Any
+) -> _T:
+    """Open the table that the options name and do something with it; errors become exit codes.
+
+    ``doing`` is shown meanwhile.
+    """
     with errors_to_exit_codes():
         configuration = settings_of(**options).to_configuration()
 
@@ -40,7 +56,8 @@ def run_admin(work: Callable[[Admin], Awaitable[_T]], *, profile: str | None, **
             async with open_admin(configuration, profile=profile) as admin:
                 return await work(admin)
 
-        return asyncio.run(run())
+        with waiting(doing):
+            return asyncio.run(run())
     raise typer.Exit(1)  # never reached: errors_to_exit_codes raises
 
 

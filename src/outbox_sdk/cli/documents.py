@@ -6,7 +6,7 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,13 +14,54 @@ from outbox_sdk.core.message_view import MessageLife, MessageView
 from outbox_sdk.core.passing import Passage
 from outbox_sdk.core.status import OutboxStatus
 
-__all__ = ["DOCUMENTS", "encode_schema", "write_schemas"]
+__all__ = ["DOCUMENTS", "SweepLine", "encode_schema", "write_schemas"]
+
+
+class SweepLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line of a sweep: trouble by class, and at the end ``backlog_swept`` or ``claims_swept``.
+
+    What each has is said by :class:`~outbox_sdk.SweepReport`, its troubles, and
+    :class:`~outbox_sdk.ClaimSweepReport`.
+    """
+
+    event: Literal[
+        "backlog_swept",
+        "buckets_unread",
+        "claims_swept",
+        "fetch_failed",
+        "mark_failed",
+        "mark_refused",
+        "message_parked",
+        "park_failed",
+        "publish_failed",
+        "touch_failed",
+    ]
+    code: str | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+    count: int | msgspec.UnsetType = msgspec.UNSET
+    key: str | msgspec.UnsetType = msgspec.UNSET
+    topic_arn: str | msgspec.UnsetType = msgspec.UNSET
+    advice: str | msgspec.UnsetType = msgspec.UNSET
+    buckets: list[str] | msgspec.UnsetType = msgspec.UNSET
+    found: int | msgspec.UnsetType = msgspec.UNSET
+    touched: int | msgspec.UnsetType = msgspec.UNSET
+    outcomes: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    skipped: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    failures: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    unread: int | msgspec.UnsetType = msgspec.UNSET
+    oldest_age_seconds: float | msgspec.UnsetType | None = msgspec.UNSET
+    deleted: int | msgspec.UnsetType = msgspec.UNSET
+    kept: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    complete: bool | msgspec.UnsetType = msgspec.UNSET
+    due: bool | msgspec.UnsetType = msgspec.UNSET
+
 
 DOCUMENTS: Mapping[str, type] = {
     "parked": MessageView,
     "pending": MessageView,
     "show": MessageLife,
     "status": OutboxStatus,
+    "sweep": SweepLine,
     "tail": Passage,
 }
 

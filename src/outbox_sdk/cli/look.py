@@ -50,6 +50,7 @@ def pending(
         )  # fmt: skip
     found = run_admin(
         lambda admin: admin.pending(selection, payload=payload),
+        doing=None if as_json else "Reading the index",
         profile=profile, dynamodb_outbox_table_name=table, aws_endpoint_url=endpoint_url, aws_region=region,
     )  # fmt: skip
     columns = {"age": "right", "topic": "", "type": "", "aggregate": "", "id": "", "touched": ""}
@@ -88,6 +89,7 @@ def parked(
         )  # fmt: skip
     found = run_admin(
         lambda admin: admin.parked(selection, payload=payload),
+        doing=None if as_json else "Reading the index",
         profile=profile, dynamodb_outbox_table_name=table, aws_endpoint_url=endpoint_url, aws_region=region,
     )  # fmt: skip
     columns = {"age": "right", "reason": "", "topic": "", "type": "", "aggregate": "", "id": ""}

@@ -53,7 +53,14 @@ def status(
         "aws_region": region,
     }
     if watch is None:
-        print_status(run_admin(lambda admin: admin.status(sample=sample), profile=profile, **options))
+        print_status(
+            run_admin(
+                lambda admin: admin.status(sample=sample),
+                profile=profile,
+                doing=None if as_json else "Reading the index",
+                **options,
+            )
+        )
     else:
         watch_admin(look, profile=profile, **options)
 

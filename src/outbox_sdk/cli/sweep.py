@@ -1,10 +1,12 @@
 """`outbox sweep`: what has stayed behind is taken up again."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from outbox_sdk.cli.admin import waiting
 from outbox_sdk.cli.options import (
     AllowedTopicsOption,
     EndpointOption,
@@ -24,6 +26,8 @@ from outbox_sdk.shell.relay import open_relay
 from outbox_sdk.shell.settings import Settings
 
 __all__ = ["sweep"]
+
+_T = TypeVar("_T")
 
 
 def sweep(
@@ -80,16 +84,21 @@ def sweep(
             outbox_claim_minimum_age_days=claim_minimum_age_days,
         )
         if claims:
-            swept = asyncio.run(_sweep_claims(settings, profile=profile))
+            swept = _run(_sweep_claims(settings, profile=profile), as_json=as_json)
             succeeded, lines = swept.succeeded, [describe_claim_sweep(swept)]
         else:
-            report = asyncio.run(_sweep(settings, profile=profile, publish=publish))
+            report = _run(_sweep(settings, profile=profile, publish=publish), as_json=as_json)
             succeeded, lines = report.succeeded, [*describe_troubles(report), describe_sweep(report)]
     show = line_printer(as_json=as_json)
     for line in lines:
         show(line)
     if not succeeded:
         raise typer.Exit(1)
+
+
+def _run(work: Coroutine[Any, Any, _T], *, as_json: bool) -> _T:
+    with waiting(None if as_json else "Sweeping"):
+        return asyncio.run(work)
 
 
 async def _sweep_claims(settings: Settings, *, profile: str | None) -> ClaimSweepReport:
