@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from outbox_sdk.core.claim_sweep import ClaimSweepReport
     from outbox_sdk.core.configuration import RelayConfiguration
     from outbox_sdk.core.delivery import Delivery, decode_sns_record, decode_sqs_record
+    from outbox_sdk.core.doctor.finding import Diagnosis, Finding, Unchecked
     from outbox_sdk.core.errors import (
         ConfigurationError,
         InvalidEventError,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from outbox_sdk.shell.admin import Admin, open_admin
     from outbox_sdk.shell.claims import ClaimStore, write_claims
     from outbox_sdk.shell.consumer import RecordHandler, consumer
+    from outbox_sdk.shell.doctor import diagnose_plan, diagnose_stack
     from outbox_sdk.shell.handling import current_delivery, handling
     from outbox_sdk.shell.inbox import Inbox
     from outbox_sdk.shell.producer import Outbox
@@ -74,7 +76,9 @@ __all__ = [
     "ConditionFailed",
     "ConfigurationError",
     "Delivery",
+    "Diagnosis",
     "EventSource",
+    "Finding",
     "Gap",
     "Inbox",
     "InvalidEventError",
@@ -102,6 +106,7 @@ __all__ = [
     "TransactionError",
     "TransactionInDoubt",
     "TransactionRefused",
+    "Unchecked",
     "UndecodableDeliveryError",
     "UndecodableMessageError",
     "consumer",
@@ -112,6 +117,8 @@ __all__ = [
     "decode_sns_record",
     "decode_sqs_record",
     "destroy_dynamodb_streams_outbox",
+    "diagnose_plan",
+    "diagnose_stack",
     "explain_cancellation",
     "follow_stream",
     "handling",
@@ -136,6 +143,8 @@ _MODULES = {
     "ConditionFailed": "outbox_sdk.core.transaction_errors",
     "ConfigurationError": "outbox_sdk.core.errors",
     "Delivery": "outbox_sdk.core.delivery",
+    "Diagnosis": "outbox_sdk.core.doctor.finding",
+    "Finding": "outbox_sdk.core.doctor.finding",
     "EventSource": "outbox_sdk.core.event_source",
     "Gap": "outbox_sdk.core.sequence",
     "Inbox": "outbox_sdk.shell.inbox",
@@ -164,6 +173,7 @@ _MODULES = {
     "TransactionError": "outbox_sdk.core.transaction_errors",
     "TransactionInDoubt": "outbox_sdk.core.transaction_errors",
     "TransactionRefused": "outbox_sdk.core.transaction_errors",
+    "Unchecked": "outbox_sdk.core.doctor.finding",
     "UndecodableDeliveryError": "outbox_sdk.core.errors",
     "UndecodableMessageError": "outbox_sdk.core.errors",
     "consumer": "outbox_sdk.shell.consumer",
@@ -174,6 +184,8 @@ _MODULES = {
     "decode_sns_record": "outbox_sdk.core.delivery",
     "decode_sqs_record": "outbox_sdk.core.delivery",
     "destroy_dynamodb_streams_outbox": "outbox_sdk.provisioning",
+    "diagnose_plan": "outbox_sdk.shell.doctor",
+    "diagnose_stack": "outbox_sdk.shell.doctor",
     "explain_cancellation": "outbox_sdk.core.transaction",
     "follow_stream": "outbox_sdk.shell.streams",
     "handling": "outbox_sdk.shell.handling",

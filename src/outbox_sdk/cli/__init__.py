@@ -9,6 +9,7 @@ try:
 
     from outbox_sdk.cli.demo import demo
     from outbox_sdk.cli.deploy import deploy, destroy
+    from outbox_sdk.cli.doctor import doctor
     from outbox_sdk.cli.look import parked, pending, show
     from outbox_sdk.cli.relay import relay
     from outbox_sdk.cli.schema import schema
@@ -29,6 +30,7 @@ app: typer.Typer = typer.Typer(
 for _command in (
     *(demo, deploy, destroy, relay, schema, stack, sweep),
     *(status, pending, parked, show, tail),
+    doctor,
 ):
     app.command()(_command)
 

@@ -10,15 +10,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from outbox_sdk.packaging.build import build_package
     from outbox_sdk.packaging.errors import PackageError
-    from outbox_sdk.packaging.find import find_package
+    from outbox_sdk.packaging.find import find_carried_package, find_package
     from outbox_sdk.packaging.manifest import Manifest, read_manifest
 
-__all__ = ["Manifest", "PackageError", "build_package", "find_package", "read_manifest"]
+__all__ = [
+    "Manifest",
+    "PackageError",
+    "build_package",
+    "find_carried_package",
+    "find_package",
+    "read_manifest",
+]
 
 _MODULES = {
     "Manifest": "outbox_sdk.packaging.manifest",
     "PackageError": "outbox_sdk.packaging.errors",
     "build_package": "outbox_sdk.packaging.build",
+    "find_carried_package": "outbox_sdk.packaging.find",
     "find_package": "outbox_sdk.packaging.find",
     "read_manifest": "outbox_sdk.packaging.manifest",
 }

@@ -10,9 +10,15 @@ from outbox_sdk.packaging.errors import PackageError
 from outbox_sdk.packaging.interpreters import find_interpreter
 from outbox_sdk.packaging.manifest import make_manifest, read_manifest
 
-__all__ = ["find_package"]
+__all__ = ["find_carried_package", "find_package"]
 
 _log = logging.getLogger("outbox_sdk")
+
+
+def find_carried_package(architecture: Architecture) -> Path | None:
+    """Give the path of the zip that a release carries; a checkout has none. Nothing is built."""
+    carried = Path(__file__).with_name(package_name(architecture))
+    return carried if carried.is_file() else None
 
 
 def find_package(architecture: Architecture, *, runtime: str = DEFAULT_RUNTIME) -> Path:
@@ -28,9 +34,9 @@ def find_package(architecture: Architecture, *, runtime: str = DEFAULT_RUNTIME) 
     """
     version = runtime.removeprefix("python")
     compiled = make_manifest(architecture, runtime=runtime, compiled_by=version)
-    carried = Path(__file__).with_name(package_name(architecture))
+    carried = find_carried_package(architecture)
     # The key: a carried one that is for another runtime, or older than the sources beside it, is no match.
-    if carried.is_file() and read_manifest(carried).key == compiled.key:
+    if carried is not None and read_manifest(carried).key == compiled.key:
         return carried
     try:
         folder = cache_directory()
