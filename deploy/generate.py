@@ -19,6 +19,7 @@ from outbox_sdk.core.event_source import EventSource, mapping_settings
 from outbox_sdk.core.function import ARCHITECTURES, DEFAULT_RUNTIME, HANDLERS, RUNTIMES
 from outbox_sdk.core.identifiers import AccountId, Partition, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
+from outbox_sdk.core.metrics import NAMESPACE
 from outbox_sdk.core.operations import Role
 from outbox_sdk.core.permissions import Grants, invoke_policy, policy_document, trust_policy
 from outbox_sdk.core.place import Place
@@ -78,6 +79,7 @@ def deployment_data(designs: Mapping[str, TableDesign]) -> dict[str, Any]:
         "invoker_trust": trust_policy(SCHEDULER, account_id=_PLACE.account_id),
         "log_metrics": log_metrics(),
         "mark_strategies": list(MARK_STRATEGIES),
+        "metrics_namespace": NAMESPACE,
         "trust_policy": trust_policy(),
         "variables": {variable.field: variable.names[0] for variable in VARIABLES},
     }

@@ -1,61 +1,54 @@
-"""What a deployment watches, as data: metrics read from the log, alarms, and a dashboard.
+"""What a deployment watches, as data: metrics, alarms, and a dashboard.
 
-``@name@`` stands for what only a deployment knows. Names of events and of counts are taken from the functions
-that write the log, so a line that is renamed there is renamed here.
+``@name@`` stands for what only a deployment knows. What the functions say of themselves is in
+:mod:`outbox_sdk.core.metrics`, and every name is taken from there. The log is read for its errors alone: they
+tell too when the functions cannot say anything.
 """
 
+from itertools import zip_longest
 from typing import Any
 
-from outbox_sdk.core.outcome import BatchReport, Dispatched, Held, Parked, outcome_name
-from outbox_sdk.core.report import LogLine, describe_batch
-from outbox_sdk.core.sweep_report import SweepReport, describe_sweep
+from outbox_sdk.core.metrics import (
+    BACKLOG_OUTSTANDING,
+    BACKLOG_PARKED,
+    COMMIT_TO_PUBLISH_LATENCY,
+    DUPLICATES_AVOIDED,
+    FAILED,
+    FUNCTION_DIMENSION,
+    HELD_BEHIND,
+    MARKED,
+    OLDEST_OUTSTANDING_AGE,
+    OLDEST_REPORTED_AGE,
+    PARKED,
+    PUBLISHED,
+    REPORTED,
+    SELF_ECHO,
+    TABLE_DIMENSION,
+    TOUCHED,
+    UNREAD_BUCKETS,
+    Metric,
+)
 
-__all__ = ["NAMESPACE", "alarms", "dashboard", "log_metrics"]
+__all__ = ["LOG_NAMESPACE", "NAMESPACE", "alarms", "dashboard", "log_metrics"]
 
-NAMESPACE = "@namespace@"
-"""Of the metrics that are read from the log: each deployment has its own."""
+NAMESPACE = "@metrics_namespace@"
+"""Of what the functions say: the same for all deployments, which function and table tell apart."""
 
-_RELAYED = describe_batch(BatchReport(()))
-_SWEPT = describe_sweep(SweepReport())
+LOG_NAMESPACE = "@namespace@"
+"""Of the metrics that are read from the log, which have no dimensions: each deployment has its own."""
+
+_LAMBDA = "AWS/Lambda"
+_RELAY, _SWEEPER = (
+    {FUNCTION_DIMENSION: f"@{role}_function@", TABLE_DIMENSION: "@table@"} for role in ("relay", "sweeper")
+)
 
 
 def log_metrics() -> dict[str, dict[str, Any]]:
-    """Give the metric filters: by metric, whose log is read, which lines count, and for how much.
-
-    Where ``default`` is ``None``, no line means no figure; a zero would say that nothing is outstanding.
-    """
+    """Give the metric filters: by metric, whose log is read, which lines count, and for how much."""
     return {
-        "OldestOutstandingAge": _figure("sweeper", _SWEPT, "oldest_age_seconds", unit="Seconds"),
-        "UnreadBuckets": _figure("sweeper", _SWEPT, "unread", default=0),
-        "Touched": _figure("sweeper", _SWEPT, "touched", default=0),
-        "SweeperErrorLines": _error_lines("sweeper"),
-        "Dispatched": _count("relay", _RELAYED, outcome_name(Dispatched())),
-        "Held": _count("relay", _RELAYED, outcome_name(Held("code"))),
-        "Parked": _count("relay", _RELAYED, outcome_name(Parked("reason"))),
-        "Reported": _figure("relay", _RELAYED, "reported", default=0),
         "RelayErrorLines": _error_lines("relay"),
+        "SweeperErrorLines": _error_lines("sweeper"),
     }
-
-
-def _figure(
-    function: str, line: LogLine, field: str, *, unit: str = "Count", default: int | None = None
-) -> dict[str, Any]:
-    """Read a figure that every such line has."""
-    if field not in line.fields:
-        raise KeyError(f"{line.event} has no {field}")
-    # What is null, or left out for being null, is no number: it matches no comparison.
-    pattern = f'{{ ($.message = "{line.event}") && ($.{field} >= 0) }}'
-    return {
-        "function": function, "pattern": pattern, "value": f"$.{field}", "unit": unit, "default": default,
-    }  # fmt: skip
-
-
-def _count(function: str, line: LogLine, field: str) -> dict[str, Any]:
-    """Read a count that a line has where it is not 0."""
-    pattern = f'{{ ($.message = "{line.event}") && ($.{field} > 0) }}'
-    return {
-        "function": function, "pattern": pattern, "value": f"$.{field}", "unit": "Count", "default": 0,
-    }  # fmt: skip
 
 
 def _error_lines(function: str) -> dict[str, Any]:
@@ -66,16 +59,31 @@ def _error_lines(function: str) -> dict[str, Any]:
 
 
 def alarms() -> dict[str, dict[str, Any]]:
-    """Give the alarms by name, as ``PutMetricAlarm`` takes them but for where they are sent."""
+    """Give the alarms by name, as ``PutMetricAlarm`` takes them but for where they are sent.
+
+    Of ``Statistic`` and ``ExtendedStatistic`` one is ``None``, and left out.
+    """
     relay, sweeper = ({"FunctionName": f"@{name}_function@"} for name in ("relay", "sweeper"))
     mapping = {"EventSourceMappingUUID": "@mapping@"}
     return {
         "OldestOutstanding": _alarm(
             "A message has been outstanding for too long: read the relay's log.",
-            *("OldestOutstandingAge", {}), statistic="Maximum", period=3600, threshold=7_200,
+            *(OLDEST_OUTSTANDING_AGE, _SWEEPER), statistic="Maximum", period=3600, threshold=7_200,
         ),
-        "Parked": _alarm("A message was set aside and waits for a person.", "Parked", {}),
-        "UnreadBuckets": _alarm("A sweep could not read all of the index.", "UnreadBuckets", {}),
+        "PublishLatency": _alarm(
+            "Messages are published late: of a hundred, one takes longer than this from its commit.",
+            *(COMMIT_TO_PUBLISH_LATENCY, _RELAY), statistic="p99", periods=3, threshold=60_000,
+        ),
+        "Parked": _alarm("A message was set aside and waits for a person.", PARKED, _RELAY),
+        "ParkedWaiting": _alarm(
+            "Messages are parked, and have been since the last sweep at least.",
+            *(BACKLOG_PARKED, _SWEEPER), statistic="Maximum", period=3600,
+        ),
+        "SelfEcho": _alarm(
+            "The relay is brought its own marks: its event source mapping lacks the filter.",
+            *(SELF_ECHO, _RELAY), periods=3,
+        ),
+        "UnreadBuckets": _alarm("A sweep could not read all of the index.", UNREAD_BUCKETS, _SWEEPER),
         "RelayErrorLines": _alarm("The relay met what waits for a person.", "RelayErrorLines", {}),
         "SweeperErrorLines": _alarm("The sweeper met what waits for a person.", "SweeperErrorLines", {}),
         "IteratorAge": _alarm(
@@ -104,16 +112,18 @@ def alarms() -> dict[str, dict[str, Any]]:
 
 
 def _alarm(
-    description: str, metric: str, dimensions: dict[str, str], *, statistic: str = "Sum", period: int = 300,
-    periods: int = 1, threshold: int = 0, comparison: str = "GreaterThanThreshold",
+    description: str, metric: Metric | str, dimensions: dict[str, str], *, statistic: str = "Sum",
+    period: int = 300, periods: int = 1, threshold: int = 0, comparison: str = "GreaterThanThreshold",
     missing: str = "notBreaching",
 ) -> dict[str, Any]:  # fmt: skip
+    percentile = statistic.startswith("p")
     return {
         "AlarmDescription": description,
-        "Namespace": _namespace(dimensions),
-        "MetricName": metric,
+        "Namespace": _namespace(metric, dimensions),
+        "MetricName": metric if isinstance(metric, str) else metric.name,
         "Dimensions": dimensions,
-        "Statistic": statistic,
+        "Statistic": None if percentile else statistic,
+        "ExtendedStatistic": statistic if percentile else None,
         "Period": period,
         "EvaluationPeriods": periods,
         "Threshold": threshold,
@@ -122,44 +132,70 @@ def _alarm(
     }
 
 
-def _namespace(dimensions: dict[str, str]) -> str:
-    return "AWS/Lambda" if dimensions else NAMESPACE
+def _namespace(metric: Metric | str, dimensions: dict[str, str]) -> str:
+    if isinstance(metric, Metric):
+        return NAMESPACE
+    return _LAMBDA if dimensions else LOG_NAMESPACE
 
 
 def dashboard() -> dict[str, Any]:
     """Give the body of the dashboard: the flow, what is behind, what failed, and the functions."""
     relay, sweeper = (["FunctionName", f"@{name}_function@"] for name in ("relay", "sweeper"))
     mapping = ["EventSourceMappingUUID", "@mapping@"]
-    flow = [[NAMESPACE, name] for name in ("Dispatched", "Held", "Parked", "Reported")]
-    behind = [[NAMESPACE, "OldestOutstandingAge"]]
+    latency = [
+        [*_shown(_RELAY, COMMIT_TO_PUBLISH_LATENCY)[0], {"stat": stat}] for stat in ("p50", "p90", "p99")
+    ]
+    behind = [*_shown(_SWEEPER, OLDEST_OUTSTANDING_AGE), *_shown(_RELAY, OLDEST_REPORTED_AGE)]
+    failed = [*_shown(_RELAY, *FAILED.values(), HELD_BEHIND), *_shown(_SWEEPER, *FAILED.values())]
     events = (
         *("PolledEventCount", "FilteredOutEventCount", "InvokedEventCount", "FailedInvokeEventCount"),
         *("DroppedEventCount", "OnFailureDestinationDeliveredEventCount"),
     )
     functions = [
-        ["AWS/Lambda", name, *whose]
+        [_LAMBDA, name, *whose]
         for whose in (relay, sweeper)
         for name in ("Invocations", "Errors", "Throttles")
     ]
-    trouble = [[NAMESPACE, name] for name in ("RelayErrorLines", "SweeperErrorLines", "UnreadBuckets")]
-    panels = [
-        ("Messages", flow, "Sum"),
-        ("Oldest outstanding message, as the table shows it (s)", behind, "Maximum"),
-        ("Age of what the relay reads (ms)", [["AWS/Lambda", "IteratorAge", *relay]], "Maximum"),
-        ("Stream records", [["AWS/Lambda", name, *mapping] for name in events], "Sum"),
+    spared = _shown(_RELAY, DUPLICATES_AVOIDED, SELF_ECHO)
+    trouble = [*([LOG_NAMESPACE, name] for name in log_metrics()), *_shown(_SWEEPER, UNREAD_BUCKETS)]
+    panels: list[tuple[str, list[list[Any]], str]] = [
+        ("Messages", _shown(_RELAY, PUBLISHED, MARKED, PARKED, REPORTED), "Sum"),
+        ("From commit to publish (ms)", latency, "p99"),
+        ("Backlog, as sweeps find it", _shown(_SWEEPER, BACKLOG_OUTSTANDING, BACKLOG_PARKED), "Maximum"),
+        ("Oldest: outstanding in the table, reported by the relay (s)", behind, "Maximum"),
+        ("Failed, by class: the relay's and the sweeper's", failed, "Sum"),
+        ("Duplicates avoided, and the relay's own marks", spared, "Sum"),
+        ("Age of what the relay reads (ms)", [[_LAMBDA, "IteratorAge", *relay]], "Maximum"),
+        ("Stream records", [[_LAMBDA, name, *mapping] for name in events], "Sum"),
         ("Functions", functions, "Sum"),
-        ("Duration (ms)", [["AWS/Lambda", "Duration", *whose] for whose in (relay, sweeper)], "p99"),
+        ("Duration (ms)", [[_LAMBDA, "Duration", *whose] for whose in (relay, sweeper)], "p99"),
         ("Waits for a person", trouble, "Sum"),
-        ("Touched by sweeps", [[NAMESPACE, "Touched"]], "Sum"),
+        ("Sweeps", _shown(_SWEEPER, TOUCHED, PUBLISHED, MARKED, PARKED), "Sum"),
     ]
     return {"widgets": [_widget(number, *panel) for number, panel in enumerate(panels)]}
 
 
-def _widget(number: int, title: str, metrics: list[list[str]], statistic: str) -> dict[str, Any]:
+def _shown(whose: dict[str, str], *metrics: Metric) -> list[list[Any]]:
+    dimensions = [text for dimension in whose.items() for text in dimension]
+    return [[NAMESPACE, metric.name, *dimensions] for metric in metrics]
+
+
+def _shorten(metrics: list[list[Any]]) -> list[list[Any]]:
+    """Write ``.`` for what a metric has in common with the one before, as CloudWatch reads it.
+
+    A template has 51,200 bytes, and the dashboard is much of one.
+    """
+    before: list[list[Any]] = [[], *metrics]
+    return [
+        ["." if text == last else text for text, last in zip_longest(metric, previous[: len(metric)])]
+        for previous, metric in zip(before, metrics, strict=False)
+    ]
+
+
+def _widget(number: int, title: str, metrics: list[list[Any]], statistic: str) -> dict[str, Any]:
     across, high = 12, 6
     properties = {
-        "title": title, "metrics": metrics, "stat": statistic,
-        "period": 300, "region": "@region@", "view": "timeSeries",
+        "title": title, "metrics": _shorten(metrics), "stat": statistic, "period": 300, "region": "@region@",
     }  # fmt: skip
     return {
         "type": "metric",

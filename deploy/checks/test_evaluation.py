@@ -39,6 +39,7 @@ output "evaluated" {
     bucket      = local.bucket_policy
     environment = local.environment
     invoker     = [local.invoker_policy, local.invoker_trust]
+    metrics     = local.metrics_namespace
     policies    = local.policies
     trust       = local.trust_policy
     twice       = local.settings_twice
@@ -153,6 +154,8 @@ def test_a_relay_of_every_topic_is_asked_for_or_refused(
         ({"environment": {"POWERTOOLS_LOG_LEVEL": "WARNING"}}, "The log's level is DEBUG or INFO"),
         ({"environment": {"LOG_LEVEL": "error"}}, "The log's level is DEBUG or INFO"),
         ({"environment": {"AWS_LAMBDA_LOG_LEVEL": "FATAL"}}, "The log's level is DEBUG or INFO"),
+        ({"environment": {"POWERTOOLS_METRICS_DISABLED": "true"}}, "The functions' metrics stay on"),
+        ({"environment": {"POWERTOOLS_DEV": "1"}}, "The functions' metrics stay on"),
     ],
 )
 def test_what_would_do_something_else_than_it_seems_is_refused(
@@ -169,6 +172,15 @@ def test_a_level_that_writes_what_alarms_read_is_taken(tmp_path: Path, level: st
     evaluated = evaluate(tmp_path, PLACE, environment={"POWERTOOLS_LOG_LEVEL": level})
 
     assert evaluated["environment"]["POWERTOOLS_LOG_LEVEL"] == level
+
+
+@pytest.mark.parametrize(("given", "namespace"), [("Orders", "Orders"), ("", "Outbox")])
+def test_alarms_follow_the_namespace_that_the_functions_are_given(
+    tmp_path: Path, given: str, namespace: str
+) -> None:
+    environment = {"POWERTOOLS_METRICS_NAMESPACE": given, "POWERTOOLS_METRICS_DISABLED": "false"}
+
+    assert evaluate(tmp_path, PLACE, environment=environment)["metrics"] == namespace
 
 
 def test_zero_is_a_value_and_not_the_default(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 locals {
   # Whole values of the alarms' fields; a mapping has its id only once it is made.
   watched = {
-    "@mapping@"          = aws_lambda_event_source_mapping.relay.uuid
-    "@namespace@"        = local.namespace
-    "@relay_function@"   = aws_lambda_function.function["relay"].function_name
-    "@sweeper_function@" = aws_lambda_function.function["sweeper"].function_name
+    "@mapping@"           = aws_lambda_event_source_mapping.relay.uuid
+    "@metrics_namespace@" = local.metrics_namespace
+    "@namespace@"         = local.namespace
+    "@relay_function@"    = aws_lambda_function.function["relay"].function_name
+    "@sweeper_function@"  = aws_lambda_function.function["sweeper"].function_name
+    "@table@"             = local.table_name
   }
 }
 
@@ -33,6 +35,7 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
   metric_name         = each.value.MetricName
   dimensions          = { for name, value in each.value.Dimensions : name => lookup(local.watched, value, value) }
   statistic           = each.value.Statistic
+  extended_statistic  = each.value.ExtendedStatistic
   period              = each.value.Period
   evaluation_periods  = each.value.EvaluationPeriods
   threshold           = lookup(var.alarm_thresholds, each.key, each.value.Threshold)
@@ -52,11 +55,13 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
 
 resource "aws_cloudwatch_dashboard" "outbox" {
   dashboard_name = var.name
-  dashboard_body = replace(replace(replace(replace(replace(
+  dashboard_body = replace(replace(replace(replace(replace(replace(replace(
     jsonencode(local.sdk.dashboard),
     "@mapping@", local.watched["@mapping@"]),
+    "@metrics_namespace@", local.watched["@metrics_namespace@"]),
     "@namespace@", local.watched["@namespace@"]),
     "@region@", local.region),
     "@relay_function@", local.watched["@relay_function@"]),
+    "@table@", local.watched["@table@"]),
   "@sweeper_function@", local.watched["@sweeper_function@"])
 }

@@ -8,7 +8,10 @@ locals {
   table_name     = coalesce(var.existing_table_name, var.table_name, var.name)
   function_names = { for role, handler in local.sdk.function.handlers : role => "${var.name}-${role}" }
   runtime        = coalesce(var.runtime, local.sdk.function.runtime)
-  namespace      = "Outbox/${var.name}"
+  namespace      = "Outbox/${var.name}" # of what is read from the logs
+
+  # As the functions choose it.
+  metrics_namespace = coalesce(lookup(var.environment, "POWERTOOLS_METRICS_NAMESPACE", ""), local.sdk.metrics_namespace)
 
   # None is an empty one here; variables.tf refuses an empty one that is given.
   allowed_topics = var.allowed_topics == null ? [] : sort(tolist(var.allowed_topics))

@@ -120,7 +120,15 @@ variable "environment" {
       for name in ["POWERTOOLS_LOG_LEVEL", "LOG_LEVEL", "AWS_LAMBDA_LOG_LEVEL"] :
       contains(["", "DEBUG", "INFO"], upper(lookup(var.environment, name, "")))
     ])
-    error_message = "The log's level is DEBUG or INFO: above that the lines are not written from which alarms are read."
+    error_message = "The log's level is DEBUG or INFO: above that it would not say what became of a batch, which is what alarms lead to."
+  }
+
+  validation {
+    condition = alltrue([
+      for name in ["POWERTOOLS_METRICS_DISABLED", "POWERTOOLS_DEV"] :
+      contains(["", "0", "n", "no", "f", "false", "off"], lower(lookup(var.environment, name, "")))
+    ])
+    error_message = "The functions' metrics stay on: without them the alarms see nothing, and stay green."
   }
 }
 

@@ -1,4 +1,4 @@
-"""The Lambda handler: an event loop and a relay for the life of the process, and one log line a batch.
+"""The Lambda handler: an event loop and a relay for the life of the process, a log line and figures a batch.
 
 Importing this module reads no environment and opens nothing; the first invocation does.
 """
@@ -8,6 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -15,16 +16,20 @@ from aws_lambda_powertools import Logger
 from outbox_sdk.core.classification import is_credential_fault
 from outbox_sdk.core.configuration import parse_environment
 from outbox_sdk.core.errors import ConfigurationError
+from outbox_sdk.core.metrics import measure_batch
 from outbox_sdk.core.outcome import BatchReport, BatchResponse
 from outbox_sdk.core.report import describe_batch, describe_records
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.shell.context import HoldMemo, InFlight, PublishedMemo
+from outbox_sdk.shell.emf import emit_figures
 from outbox_sdk.shell.relay import Relay, open_relay
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 __all__ = ["RelayHandler", "handler"]
+
+_NAME = "outbox-relay"
 
 
 class RelayHandler:
@@ -53,6 +58,7 @@ class RelayHandler:
         self._holds = HoldMemo()
         self._in_flight = InFlight()
         self._logger: Logger | None = None
+        self._table_name = ""
 
     def __call__(self, event: Any, context: Any) -> BatchResponse:
         """Relay one batch; give Lambda's partial batch response.
@@ -83,6 +89,12 @@ class RelayHandler:
         finally:
             self._idle.append(engine)
         _log(logger, report, context)
+        emit_figures(
+            lambda: measure_batch(report, now=time()),
+            table_name=self._table_name,
+            function_name=getattr(context, "function_name", None) or _NAME,
+            logger=logger,
+        )
         return report.response
 
     def _take_engine(self) -> "_Engine":
@@ -101,6 +113,7 @@ class RelayHandler:
                 tracer=self._tracer,
             )
         )
+        self._table_name = relay.context.table_name
         relay.context = replace(
             relay.context, memo=self._memo, done=self._done, holds=self._holds, in_flight=self._in_flight
         )
@@ -160,7 +173,7 @@ def _log(logger: Logger, report: BatchReport, context: Any) -> None:
 
 def _create_logger() -> Logger:
     try:
-        return Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME") or "outbox-relay")
+        return Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME") or _NAME)
     except ValueError as error:
         # Powertools checks its own variables; the error's text says which value it does not know.
         raise ConfigurationError("POWERTOOLS_LOG_LEVEL or another variable of the log", str(error)) from error

@@ -7,12 +7,15 @@ import asyncio
 import os
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
+from outbox_sdk.core.classification import ErrorClass, known_class
 from outbox_sdk.core.configuration import RelayConfiguration, parse_environment
 from outbox_sdk.core.errors import ConfigurationError
+from outbox_sdk.core.lookup import Unreadable
+from outbox_sdk.core.metrics import measure_sweep
 from outbox_sdk.core.report import LogLine
 from outbox_sdk.core.sweep_report import (
     SweepReport,
@@ -22,12 +25,23 @@ from outbox_sdk.core.sweep_report import (
     parse_sweep_event,
 )
 from outbox_sdk.core.table import TableDesign
+from outbox_sdk.shell.emf import emit_figures
 from outbox_sdk.shell.relay import Relay, open_relay
+
+if TYPE_CHECKING:
+    from outbox_sdk.core.metrics import BacklogSize
 
 __all__ = ["SweeperHandler", "handler"]
 
+_NAME = "outbox-sweeper"
+
 _CLAIMS_PAUSE_SECONDS = 20 * 3_600.0
 """A sweep of claims lists all of them, and none becomes an orphan within the hour: one a day is enough."""
+
+
+_UNREAD_ADVICE = (
+    "the sweep is done, and the metrics lack the backlog: read the code, and whether the index can be queried"
+)
 
 
 class SweeperHandler:
@@ -76,6 +90,16 @@ class SweeperHandler:
             limit=order.limit, publish=order.publish, remaining_seconds=_remaining_seconds(context)
         )
         _log(logger, report, context)
+        size = await _read_size(relay, report, context)
+        if isinstance(size, LogLine):
+            _write(logger, [size], context)
+            size = None
+        emit_figures(
+            lambda: measure_sweep(report, size),
+            table_name=relay.context.table_name,
+            function_name=getattr(context, "function_name", None) or _NAME,
+            logger=logger,
+        )
         if configuration.outbox_claim_bucket is None:
             return encode_sweep(report)
         from outbox_sdk.core.claim_sweep import describe_claim_sweep, encode_claim_sweep
@@ -98,6 +122,24 @@ class SweeperHandler:
         return self._relay
 
 
+async def _read_size(relay: Relay, report: SweepReport, context: Any) -> "BacklogSize | LogLine | None":
+    """Read how large the backlog is behind a sweep that has read all of it; what hinders that is one line.
+
+    It costs the figures, and not the sweep, which is done.
+    """
+    if report.unread:
+        return None
+    try:
+        size = await relay.read_backlog_size(remaining_seconds=_remaining_seconds(context))
+    except Exception as error:
+        size = Unreadable(type(error).__name__)
+    if not isinstance(size, Unreadable):
+        return size
+    passing = size.code == "Deadline" or known_class(size.code) is ErrorClass.RETRY
+    fields = {"code": size.code, "advice": _UNREAD_ADVICE}
+    return LogLine("backlog_unread", fields, "WARNING" if passing else "ERROR")
+
+
 def _remaining_seconds(context: Any) -> float | None:
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     return None if remaining is None else remaining() / 1000
@@ -116,7 +158,7 @@ def _write(logger: Logger, lines: Iterable[LogLine], context: Any) -> None:
 
 def _create_logger() -> Logger:
     try:
-        return Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME") or "outbox-sweeper")
+        return Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME") or _NAME)
     except ValueError as error:
         # Powertools checks its own variables; the error's text says which value it does not know.
         raise ConfigurationError("POWERTOOLS_LOG_LEVEL or another variable of the log", str(error)) from error

@@ -110,7 +110,23 @@ def raise_threshold(template: dict[str, Any]) -> None:
 
 
 def misread_log(template: dict[str, Any]) -> None:
-    template["Resources"]["ParkedFigure"]["Properties"]["MetricTransformations"][0]["MetricValue"] = "1"
+    figure = template["Resources"]["RelayErrorLinesFigure"]["Properties"]
+    figure["FilterPattern"] = '{ $.level = "WARNING" }'
+
+
+def watch_another_function(template: dict[str, Any]) -> None:
+    template["Resources"]["ParkedAlarm"]["Properties"]["Dimensions"][0]["Value"] = {"Ref": "SweeperFunction"}
+
+
+def watch_the_average(template: dict[str, Any]) -> None:
+    alarm = template["Resources"]["PublishLatencyAlarm"]["Properties"]
+    del alarm["ExtendedStatistic"]
+    alarm["Statistic"] = "Average"
+
+
+def show_another_metric(template: dict[str, Any]) -> None:
+    body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    body[0] = body[0].replace('"BacklogParked"', '"ParkedBacklog"')
 
 
 def change_runtime(template: dict[str, Any]) -> None:
@@ -190,7 +206,10 @@ CHANGES: dict[Change, str] = {
     widen_the_claims: "sweeper's policy",
     allow_every_queue: "relay's policy",
     raise_threshold: "alarm Parked",
-    misread_log: "Parked",
+    misread_log: "RelayErrorLines",
+    watch_another_function: "alarm Parked",
+    watch_the_average: "alarm PublishLatency",
+    show_another_metric: "dashboard",
     change_runtime: "runtime",
     lend_a_role: "schedule's target",
     stop_the_schedule: "schedule's state",

@@ -3,17 +3,19 @@
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
 
-from deploy.monitoring import alarms, dashboard, log_metrics
+from deploy.monitoring import log_metrics
 from outbox_sdk import lambda_handler, sweeper_handler
 from outbox_sdk.core.identifiers import ItemKey, MessageId, SequenceNumber
-from outbox_sdk.core.outcome import BatchReport, Dispatched, Held, Outcome, Parked, RecordReport
+from outbox_sdk.core.metrics import Figure
+from outbox_sdk.core.outcome import BatchReport, Dispatched, Held, Outcome, RecordReport
 from outbox_sdk.core.sweep_report import SweepReport
+from outbox_sdk.shell.emf import emit_figures
 
 Write = Callable[[Any, Any, Any], None]
 
@@ -73,61 +75,31 @@ def figures(function: str, lines: list[dict[str, Any]]) -> dict[str, list[float]
     return found
 
 
-def test_what_the_relay_counts_is_read() -> None:
-    lines = relayed(Dispatched(), Dispatched(), Parked("missing:Topic"), Held("Throttling"))
-
-    read = figures("relay", lines)
-
-    assert read == {"Dispatched": [2], "Parked": [1], "Held": [1], "Reported": [1], "RelayErrorLines": []}
-
-
-def test_what_waits_for_a_person_is_read() -> None:
-    assert figures("relay", relayed(Held("NotFound")))["RelayErrorLines"] == [1]
+@pytest.mark.parametrize(
+    ("outcome", "lines"), [(Held("NotFound"), [1]), (Held("Throttling"), []), (Dispatched(), [])]
+)
+def test_what_waits_for_a_person_in_the_relay_is_read(outcome: Outcome, lines: list[float]) -> None:
+    assert figures("relay", relayed(outcome)) == {"RelayErrorLines": lines}
 
 
-def test_a_quiet_batch_makes_no_figure_of_trouble() -> None:
-    read = figures("relay", relayed(Dispatched()))
-
-    assert read == {"Dispatched": [1], "Parked": [], "Held": [], "Reported": [0], "RelayErrorLines": []}
-
-
-def test_the_age_of_the_oldest_is_read() -> None:
-    read = figures("sweeper", swept(SweepReport(found=3, touched=2, oldest_age_seconds=7300.5)))
-
-    assert read == {
-        "OldestOutstandingAge": [7300.5],
-        "UnreadBuckets": [0],
-        "Touched": [2],
-        "SweeperErrorLines": [],
-    }
+@pytest.mark.parametrize(
+    ("unread", "lines"),
+    [({"00": "AccessDeniedException"}, [1]), ({"00": "Timeout"}, []), ({}, [])],
+)
+def test_what_waits_for_a_person_in_the_sweeper_is_read(unread: dict[str, str], lines: list[float]) -> None:
+    assert figures("sweeper", swept(SweepReport(unread=unread))) == {"SweeperErrorLines": lines}
 
 
-def test_nothing_outstanding_is_no_age() -> None:
-    assert figures("sweeper", swept(SweepReport()))["OldestOutstandingAge"] == []
+def test_a_function_that_cannot_say_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever becomes of the metrics, an alarm sees it."""
 
+    def measure() -> Iterable[Figure]:
+        raise ZeroDivisionError("a value")
 
-def test_unread_buckets_are_read() -> None:
-    read = figures("sweeper", swept(SweepReport(unread={"00": "AccessDeniedException", "01": "Timeout"})))
+    stream = io.StringIO()
+    logger = Logger(service=f"test-{id(stream)}", stream=stream)
+    emit_figures(measure, table_name="outbox", function_name="relay", logger=logger)
 
-    assert read["UnreadBuckets"] == [2]
-    assert read["SweeperErrorLines"] == [1]
-
-
-def test_alarms_and_dashboard_watch_figures_that_there_are() -> None:
-    own = {alarm["MetricName"] for alarm in alarms().values() if alarm["Namespace"] == "@namespace@"}
-    shown = {
-        metric[1]
-        for widget in dashboard()["widgets"]
-        for metric in widget["properties"]["metrics"]
-        if metric[0] == "@namespace@"
-    }
-
-    assert own <= set(log_metrics())
-    assert shown <= set(log_metrics())
-
-
-def test_a_line_without_the_figure_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from deploy import monitoring
-
-    with pytest.raises(KeyError, match="no oldest_age"):
-        monitoring._figure("sweeper", monitoring._SWEPT, "oldest_age")
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert figures("relay", lines) == {"RelayErrorLines": [1]}
+    assert capsys.readouterr().out == ""

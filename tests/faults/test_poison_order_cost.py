@@ -321,6 +321,8 @@ def test_fault_76_log_flood(wire: Wire, handler: RelayHandler, canary: Any) -> N
 
     assert len(response["batchItemFailures"]) == 500
     lines = [json.loads(line) for line in canary.output().splitlines() if line.startswith("{")]
+    figures = lines.pop()
+    assert (figures["FailedConfiguration"], figures["Parked"], figures["Published"]) == ([500], [100], [1])
     assert [(line["message"], line.get("count")) for line in lines] == [
         ("publish_failed", 500),
         ("message_parked", 50),

@@ -324,6 +324,12 @@ async def test_the_log_has_a_line_a_batch_and_one_for_what_a_person_should_know_
     counts = {name: count for name, count in batch.items() if name in BATCH_COUNTS}
     assert (batch["records"], batch["reported"], counts) == (5, 2, {"dispatched": 2, "parked": 1, "held": 2})
     assert (empty["records"], empty["reported"]) == (0, 0)
+    said, nothing = run.figures
+    counts = {name: values for name, values in said.items() if name[0].isupper() and len(values) == 1}
+    assert counts["Published"] == counts["Marked"] == counts["FailedConfiguration"] == [2]
+    assert counts["Parked"] == [1]
+    assert len(said["CommitToPublishLatency"]) == 2
+    assert nothing["Published"] == [0]
     assert CANARY not in run.stdout + run.stderr
     assert run.stderr == ""
 

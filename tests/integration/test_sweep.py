@@ -223,7 +223,7 @@ def test_publishing_without_marks_is_refused_with_a_sentence() -> None:
 
 
 async def test_the_handler_sweeps_by_schedule_and_publishes_when_told(
-    world: World, handler: SweeperHandler
+    world: World, handler: SweeperHandler, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await world.write(2, 5)
     scheduled = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
@@ -235,6 +235,10 @@ async def test_the_handler_sweeps_by_schedule_and_publishes_when_told(
     assert published["outcomes"] == {"dispatched": 7}
     assert json.loads(json.dumps(published)) == published
     assert len(await world.topic.drain(expected=7)) == 7
+    said = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "_aws" in line]
+    assert [(each["BacklogOutstanding"], each["BacklogParked"]) for each in said] == [([10], [0]), ([3], [0])]
+    assert said[1]["Published"] == said[1]["Marked"] == [7]
+    assert 107_900 < said[0]["OldestOutstandingAge"][0] < 108_600  # written thirty hours ago
 
 
 async def test_the_handler_warns_of_what_it_could_not_read_and_does_not_raise(

@@ -165,7 +165,9 @@ def run_from_zip(
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
     document: dict[str, Any] = json.loads(result.read_text())
-    return {**document, "log": [json.loads(line) for line in process.stdout.splitlines()]}
+    lines = [json.loads(line) for line in process.stdout.splitlines()]
+    log, figures = ([line for line in lines if ("_aws" in line) is wanted] for wanted in (False, True))
+    return {**document, "log": log, "figures": figures}
 
 
 def test_every_operation_of_the_functions_is_called_from_the_zip(task: Path, runtime: str) -> None:
@@ -224,6 +226,9 @@ def test_every_operation_of_the_functions_is_called_from_the_zip(task: Path, run
     assert done["invocations"][10]["claims"]["kept"] == {"needed": 1}
     assert done["invocations"][10]["claims"]["failures"] == {}
     assert [line["level"] for line in done["log"] if line["message"] == "batch_relayed"] == ["INFO"] * 8
+    assert [line["message"] for line in done["log"] if line["level"] == "ERROR"] == []
+    assert ["CommitToPublishLatency" in line for line in done["figures"][:8]].count(True) >= 1
+    assert [line["BacklogOutstanding"] for line in done["figures"][8:]] == [[1]] * 3
     assert done["foreign"] == []
     assert done["without_byte_code"] == []
     assert "relayed" in done["metric"]

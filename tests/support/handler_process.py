@@ -29,7 +29,17 @@ class Invocations:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """The lines on standard output, each a JSON document."""
+        """The log's lines on standard output."""
+        return [line for line in self._documents if "_aws" not in line]
+
+    @property
+    def figures(self) -> list[dict[str, Any]]:
+        """The lines of metrics on standard output."""
+        return [line for line in self._documents if "_aws" in line]
+
+    @property
+    def _documents(self) -> list[dict[str, Any]]:
+        """All lines, each a JSON document."""
         return [json.loads(line) for line in self.stdout.splitlines()]
 
     @property

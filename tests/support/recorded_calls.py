@@ -120,6 +120,7 @@ def install() -> None:
     patch.object(relay_module, "relay_batch", _in_role(relay_module.relay_batch, "relay")).start()
     patch.object(Relay, "follow", _in_role(Relay.follow, "follower")).start()
     patch.object(Relay, "sweep", _in_role(Relay.sweep, "sweeper")).start()
+    patch.object(Relay, "read_backlog_size", _in_role(Relay.read_backlog_size, "sweeper")).start()
     patch.object(Relay, "sweep_claims", _in_role(Relay.sweep_claims, "sweeper", claims=True)).start()
     for command in set(OPERATOR_RIGHTS) & set(dir(Admin)):
         patch.object(Admin, command, _as_operator(getattr(Admin, command), command)).start()

@@ -21,6 +21,7 @@ from outbox_sdk.core.event_source import EventSource, mapping_settings
 from outbox_sdk.core.function import ARCHITECTURES, DEFAULT_RUNTIME, HANDLERS, RUNTIMES
 from outbox_sdk.core.identifiers import AccountId, Region, TableName, TopicName
 from outbox_sdk.core.mark import MARK_STRATEGIES, MarkStrategy
+from outbox_sdk.core.metrics import NAMESPACE
 from outbox_sdk.core.permissions import Grants, invoke_policy, policy_document, trust_policy
 from outbox_sdk.core.place import Place
 from outbox_sdk.core.table import INDEXED_TTL_DAYS, create_table_request, time_to_live_request
@@ -43,6 +44,7 @@ _ATTRIBUTES = {
 }
 _PLACEHOLDERS = {
     "@mapping@": "a-mapping",
+    "@metrics_namespace@": NAMESPACE,
     "@namespace@": f"Outbox/{_STACK}",
     "@region@": _PLACE.region,
     "@relay_function@": f"{_STACK}-relay",
@@ -97,6 +99,7 @@ _LEADS = {
     "SweeperLogGroup": {"RetentionInDays": "LogRetentionDays", "KmsKeyId": "LogsKmsKeyArn"},
     "SweepTimer": {"ScheduleExpression": "SweepSchedule"},
     "OldestOutstandingAlarm": {"Threshold": "OldestOutstandingThreshold"},
+    "PublishLatencyAlarm": {"Threshold": "PublishLatencyThreshold"},
     "IteratorAgeAlarm": {"Threshold": "IteratorAgeThreshold"},
 }  # fmt: skip
 """Where a parameter leads: by resource, the property that is to have its value."""
@@ -179,7 +182,7 @@ def find_differences(template: Mapping[str, Any], deployment: Deployment) -> lis
         *_function_pairs(stack["Globals"]["Function"], made, deployment),
         *_mapping_pairs(made["RelayMapping"], deployment),
         *_policy_pairs(made, deployment),
-        *_monitoring_pairs(made),
+        *_monitoring_pairs(made, deployment),
     ]
     return _describe(pairs)
 
@@ -345,11 +348,12 @@ def _role_pairs(name: str, role: Mapping[str, Any], policy: dict[str, Any], trus
     yield f"{name}'s other policies", role.get("ManagedPolicyArns"), None
 
 
-def _monitoring_pairs(made: Mapping[str, Any]) -> _Pairs:
+def _monitoring_pairs(made: Mapping[str, Any], deployment: Deployment) -> _Pairs:
+    placeholders = {**_PLACEHOLDERS, "@table@": deployment.table_name}
     for name, metric in log_metrics().items():
         said = made.get(f"{name}Figure")
         transformation = {
-            "MetricName": name, "MetricNamespace": _PLACEHOLDERS["@namespace@"],
+            "MetricName": name, "MetricNamespace": placeholders["@namespace@"],
             "MetricValue": metric["value"], "Unit": metric["unit"],
             **({} if metric["default"] is None else {"DefaultValue": metric["default"]}),
         }  # fmt: skip
@@ -360,14 +364,15 @@ def _monitoring_pairs(made: Mapping[str, Any]) -> _Pairs:
         yield name, said, wanted
     for name, alarm in alarms().items():
         dimensions = [
-            {"Name": each, "Value": _PLACEHOLDERS[value]} for each, value in alarm["Dimensions"].items()
+            {"Name": each, "Value": placeholders[value]} for each, value in alarm["Dimensions"].items()
         ]
         wanted = {
-            **alarm, "AlarmName": f"{_STACK}-{name}", "Dimensions": dimensions,
-            "Namespace": _PLACEHOLDERS.get(alarm["Namespace"], alarm["Namespace"]),
+            **{field: value for field, value in alarm.items() if value is not None},
+            "AlarmName": f"{_STACK}-{name}", "Dimensions": dimensions,
+            "Namespace": placeholders.get(alarm["Namespace"], alarm["Namespace"]),
         }  # fmt: skip
         yield f"alarm {name}", {"Dimensions": [], **made.get(f"{name}Alarm", {})}, wanted
     body = json.dumps(dashboard())
-    for placeholder, value in _PLACEHOLDERS.items():
+    for placeholder, value in placeholders.items():
         body = body.replace(placeholder, value)
     yield "dashboard", json.loads(made["Dashboard"]["DashboardBody"]), json.loads(body)

@@ -1,6 +1,6 @@
 """A batch accounted for: what became of each record, and what it took."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from outbox_sdk.core.effort import Effort
 from outbox_sdk.core.identifiers import ItemKey, TopicArn
@@ -23,18 +23,20 @@ __all__ = ["account_for"]
 
 
 def account_for(
-    records: Iterable[Record],
+    records: Sequence[Record],
     *,
     plan: BatchPlan,
     lookups: Mapping[ItemKey, LookupResult],
     outcomes: Mapping[ItemKey, Outcome],
     effort: Effort,
+    accepted: Mapping[ItemKey, float] | None = None,
     marks: bool = True,
     deletes: bool = False,
 ) -> BatchReport:
     """Report on a batch whose plan has been carried out with these ``outcomes``.
 
-    ``marks`` tells that published messages are marked at all, ``deletes`` that marking removes the item.
+    ``accepted`` gives the time, in epoch seconds, of each message that was accepted meanwhile. ``marks``
+    tells that published messages are marked at all, ``deletes`` that marking removes the item.
     """
     topics = {record.entry.message.key: record.entry.topic for lane in plan.lanes for record in lane}
     reports = tuple([_report(record, outcomes, topics, marks=marks, deletes=deletes) for record in records])
@@ -49,7 +51,25 @@ def account_for(
         gone=sum([isinstance(outcome, Dispatched) and outcome.gone for outcome in outcomes.values()]),
         message_id_collisions=len(report.collisions()),
     )
-    return BatchReport(reports, counted)
+    times = accepted or {}
+    return BatchReport(reports, counted, len(times), _latencies(records, times))
+
+
+def _latencies(records: Iterable[Record], accepted: Mapping[ItemKey, float]) -> tuple[float, ...]:
+    """Tell how long each message waited that came by the record that wrote it.
+
+    A record of a change is no commit of a message: a touch or a redrive comes long after it. The stream's
+    times are whole seconds of another clock, which may be ahead.
+    """
+    return tuple(
+        [
+            waited if (waited := time - record.creation) > 0.0 else 0.0
+            for record in records
+            if not record.modified
+            and record.creation is not None
+            and (time := accepted.get(record.key)) is not None
+        ]
+    )
 
 
 def _report(
@@ -64,9 +84,10 @@ def _report(
     if isinstance(content, Skipped):
         # What has nothing to do needs no outcome of its item, which may be settled for another record's sake.
         settled = _settle_skipped(record, content, outcomes, marks=marks, deletes=deletes)
-        return RecordReport(number, key, settled, None, None, topics.get(key))
+        return RecordReport(number, key, settled, None, None, topics.get(key), record.creation)
     topic = content.topic if isinstance(content, OutboxMessage) else None
-    return RecordReport(number, key, outcomes[key], content.message_id, topic, topics.get(key))
+    arn = topics.get(key)
+    return RecordReport(number, key, outcomes[key], content.message_id, topic, arn, record.creation)
 
 
 def _settle_skipped(

@@ -111,6 +111,7 @@ class RecordReport(msgspec.Struct, frozen=True, gc=False):
     """One record and its outcome, with the names a log may show.
 
     ``topic_arn`` is where the message was to be published; a message that did not get so far has none.
+    ``creation`` is the stream's approximate time of the change, in epoch seconds.
     """
 
     sequence_number: SequenceNumber
@@ -119,13 +120,21 @@ class RecordReport(msgspec.Struct, frozen=True, gc=False):
     message_id: MessageId | None = None
     topic: TopicName | None = None
     topic_arn: TopicArn | None = None
+    creation: float | None = None
 
 
 class BatchReport(msgspec.Struct, frozen=True):
-    """What became of a batch, record by record, in the order of the event, and what it took."""
+    """What became of a batch, record by record, in the order of the event, and what it took.
+
+    ``published`` counts the messages that were accepted while this batch was relayed. ``latencies`` are the
+    seconds from commit to acceptance, by the stream's clock and the relay's, of those that came by the record
+    that wrote them; a message that was touched or redriven is in the count alone.
+    """
 
     records: tuple[RecordReport, ...]
     effort: Effort = Effort()
+    published: int = 0
+    latencies: tuple[float, ...] = ()
 
     @property
     def response(self) -> BatchResponse:

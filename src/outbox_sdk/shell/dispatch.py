@@ -63,6 +63,7 @@ class Dispatch:
         self._records: dict[ItemKey, MessageRecord] = {}
         self._numbers: dict[ItemKey, SequenceNumber | None] = {}
         self._unmarked: list[OutboxMessage] = []
+        self._accepted: dict[ItemKey, float] = {}
         self._publishing = 0
         self._linger: asyncio.Task[None] | None = None
 
@@ -81,6 +82,11 @@ class Dispatch:
             pass  # the cut: what has no outcome by now gets one below
         self._give_up(plan)
         return self._outcomes
+
+    @property
+    def accepted(self) -> Mapping[ItemKey, float]:
+        """When each message was accepted that was published here, in epoch seconds."""
+        return self._accepted
 
     def _give_up(self, plan: BatchPlan) -> None:
         """Report whatever the deadline left unsettled."""
@@ -172,8 +178,10 @@ class Dispatch:
 
     def _settle_published(self, topic: TopicArn, records: Sequence[MessageRecord]) -> None:
         self._context.holds.release(topic)
+        keys = [record.key for record in records]
+        self._accepted.update(dict.fromkeys(keys, self._context.now()))
         if self._context.marker is None:
-            self._outcomes.update(dict.fromkeys([record.key for record in records], PublishedOnly()))
+            self._outcomes.update(dict.fromkeys(keys, PublishedOnly()))
             return
         self._context.memo.add([(record.key, record.sequence_number) for record in records])
         self._unmarked.extend([record.entry.message for record in records])

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from outbox_sdk.core.claim_sweep import ClaimSweepReport
+    from outbox_sdk.core.metrics import BacklogSize
     from outbox_sdk.core.sweep_report import SweepReport
 
 __all__ = ["Relay", "create_context", "open_relay", "relay_batch"]
@@ -104,13 +105,15 @@ async def _relay_intake(
     )
 
     # Apply.
-    outcomes = await Dispatch(context, deadline, pace).run(plan)
+    dispatch = Dispatch(context, deadline, pace)
+    outcomes = await dispatch.run(plan)
     return account_for(
         records,
         plan=plan,
         lookups=lookups,
         outcomes=outcomes,
         effort=pace.effort,
+        accepted=dispatch.accepted,
         marks=context.marker is not None,
         deletes=deletes,
     )
@@ -163,6 +166,20 @@ class Relay:
             remaining_seconds=remaining_seconds,
             publish=publish,
         )
+
+    async def read_backlog_size(
+        self, *, remaining_seconds: float | None = None
+    ) -> "BacklogSize | Unreadable":
+        """Count what is outstanding and what is parked, by the index.
+
+        See :func:`~outbox_sdk.shell.backlog_size.read_backlog_size`.
+        """
+        from outbox_sdk.shell.backlog import DynamoDbBacklog
+        from outbox_sdk.shell.backlog_size import read_backlog_size
+
+        context = self.context
+        backlog = DynamoDbBacklog(self._services.dynamodb, context.table_name, context.design)
+        return await read_backlog_size(context, backlog, remaining_seconds=remaining_seconds)
 
     async def sweep_claims(
         self,
