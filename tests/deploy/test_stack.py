@@ -12,11 +12,12 @@ import pytest
 from aiobotocore.session import get_session
 
 from deploy.generate import SHIPPED_DESIGNS
+from outbox_sdk import diagnose_stack
 from outbox_sdk.core.configuration import parse_environment
 from outbox_sdk.core.event_source import filter_patterns
 from outbox_sdk.core.function import HANDLERS
 from outbox_sdk.core.mark import MarkStrategy
-from outbox_sdk.core.table import find_table_differences
+from outbox_sdk.core.table import find_table_differences, time_to_live_request
 from outbox_sdk.embedded_stack import open_embedded_stack
 from tests.support.cloudformation import load_template
 from tests.support.documents import ROOT
@@ -102,3 +103,17 @@ async def test_the_template_makes_the_stack(
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     patterns = [json.loads(each["Pattern"]) for each in mapping["FilterCriteria"]["Filters"]]
     assert patterns == list(filter_patterns(SHIPPED_DESIGNS[design], strategy))
+
+    # What MiniStack's CloudFormation leaves out; test_drift.py holds the template to it.
+    await clients["dynamodb"].update_time_to_live(**time_to_live_request(SHIPPED_DESIGNS[design], "orders"))
+    await clients["dynamodb"].update_continuous_backups(
+        TableName="orders", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+    endpoint_url = clients["lambda"].meta.endpoint_url
+    diagnosis = await diagnose_stack(
+        "orders", region="eu-west-1", endpoint_url=endpoint_url, credentials=("test", "test")
+    )
+    assert diagnosis.findings == ()
+    assert not {"role.rights", "mapping.filter", "sweeper.schedule"} & {
+        each.id for each in diagnosis.unchecked
+    }

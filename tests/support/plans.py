@@ -2,7 +2,7 @@
 
 No provider of AWS can be had where the tests run, so this is written by hand in the documented format: the
 values that the module gives its resources, what is known after apply only, and the references as the module
-writes them.
+writes them. `deploy/checks/test_doctor.py` lets Terraform evaluate the module itself.
 """
 
 import copy
