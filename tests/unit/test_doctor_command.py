@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from outbox_sdk import Diagnosis, Unchecked
 from outbox_sdk.cli import app
 from tests.support.admin_commands import check_document
 from tests.support.plans import Plan, make_plan
@@ -83,6 +85,20 @@ def test_a_plan_may_come_by_way_of_stdin() -> None:
 
     assert done.exit_code == 1
     assert len(json.loads(done.output)["findings"]) == 2
+
+
+def test_to_be_kept_from_everything_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = Unchecked(id="table.exists", resource="table outbox", reason="denied")
+    blind = Diagnosis(stack="table outbox", source="live", findings=(), unchecked=(denied,), checked=0)
+
+    async def look(*_: object, **__: object) -> Diagnosis:
+        return blind
+
+    monkeypatch.setattr(import_module("outbox_sdk.cli.doctor"), "diagnose_stack", look)
+    done = CliRunner().invoke(app, ["doctor", "--table", "outbox", "--region", "eu-west-1"])
+
+    assert done.exit_code == 1
+    assert "0 checks made, 1 not" in done.output
 
 
 @pytest.mark.parametrize(

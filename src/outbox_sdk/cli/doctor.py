@@ -4,7 +4,6 @@ import asyncio
 import base64
 import hashlib
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -83,7 +82,8 @@ def doctor(
             print_document(diagnosis)
         else:
             _print(diagnosis)
-    if any(diagnosis.has_errors for diagnosis in found):
+    # Where nothing could be looked at, that nothing was found means nothing.
+    if any(diagnosis.has_errors or not diagnosis.checked for diagnosis in found):
         raise typer.Exit(1)
 
 
@@ -151,11 +151,11 @@ def _print_finding(console: Console, finding: Finding) -> None:
 
 
 def _print_unchecked(diagnosis: Diagnosis) -> None:
-    """Say each reason once, with all that it kept from being checked."""
-    by_reason: dict[tuple[str, str], list[str]] = {}
+    """Say each reason once, with all that it kept from being checked; of what, is in the JSON."""
+    by_reason: dict[str, list[str]] = {}
     for each in diagnosis.unchecked:
-        by_reason.setdefault((each.resource, each.reason), []).append(each.id)
-    rows: Sequence[tuple[object, ...]] = [
-        (", ".join(dict.fromkeys(ids)), resource, reason) for (resource, reason), ids in by_reason.items()
+        by_reason.setdefault(each.reason, []).append(each.id)
+    rows: list[tuple[object, ...]] = [
+        (reason, ", ".join(dict.fromkeys(ids))) for reason, ids in by_reason.items()
     ]
-    print_table("\nNot checked", {"check": "", "of": "", "why": ""}, list(rows))
+    print_table("\nNot checked", {"why": "", "checks": ""}, rows)

@@ -36,7 +36,6 @@ __all__ = ["Answer", "StackReader"]
 
 _ACTIONS = {(each.service, each.method): each.action for each in READS}
 _ABSENT = ("NoSuchEntity", "NotFound", "NotFoundException", "ResourceNotFoundException")
-_UNREACHED = ("ConnectionFailed", "NoCredentials")
 _SAMPLE = 25
 """So many parked items are asked why they are."""
 
@@ -67,7 +66,7 @@ class StackReader:
         """Make one call, of those that are listed.
 
         Raises:
-            OutboxError: nobody answers, or there are no credentials.
+            OutboxError: nobody answers, or there are no credentials that are good.
         """
         action = _ACTIONS[service, method]
         if service not in self._clients:
@@ -79,8 +78,9 @@ class StackReader:
             if not is_call_error(error):
                 raise
             fault = translate_error(error)
-            if fault.code in _UNREACHED:
-                raise OutboxError(f"{action} failed with {fault.code}; {_ADVICE[fault.code]}") from error
+            advice = _ADVICE.get(fault.code)
+            if advice is not None:
+                raise OutboxError(f"{action} failed with {fault.code}: {advice}") from error
             return Answer(None, f"{action} failed with {fault.code}", fault.code in _ABSENT)
         return Answer(value, received=datetime.now(UTC))
 
@@ -304,7 +304,19 @@ class StackReader:
         )
 
 
+_NEW_CREDENTIALS = "log in again, or name another profile"
+_GOOD_CREDENTIALS = "the access key is none of this account and partition; name another profile"
+_CLOCK = "the secret is wrong, or this machine's clock is minutes off"
 _ADVICE = {
     "ConnectionFailed": "is the endpoint right, and does it still run?",
+    "Timeout": "is the endpoint right, and does it still run?",
     "NoCredentials": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile",
+    "ExpiredToken": _NEW_CREDENTIALS,
+    "ExpiredTokenException": _NEW_CREDENTIALS,
+    "InvalidClientTokenId": _GOOD_CREDENTIALS,
+    "UnrecognizedClientException": _GOOD_CREDENTIALS,
+    "InvalidSignatureException": _CLOCK,
+    "RequestExpired": _CLOCK,
+    "SignatureDoesNotMatch": _CLOCK,
 }
+"""What keeps every call from being made; one that is refused by itself is told with the facts."""
