@@ -1,11 +1,12 @@
 """A sweep decided: which outstanding items to take up again, and in which order."""
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
+from outbox_sdk.core.aggregate_order import age_order, in_order, merge_oldest, read_sequence
 from outbox_sdk.core.backlog import Fetched, FetchResult, Sighting
 from outbox_sdk.core.identifiers import AggregateId, AttributeValue, Item, ItemKey
 from outbox_sdk.core.items import decode_item, is_outstanding
@@ -67,7 +68,7 @@ class SweepPlan(msgspec.Struct, frozen=True):
         gathered: dict[Aggregate, list[Outstanding]] = {}
         for item in self.items:
             gathered.setdefault(item.aggregate, []).append(item)
-        return tuple(sorted(map(tuple, gathered.values()), key=lambda items: min(map(_age_order, items))))
+        return tuple(sorted(map(tuple, gathered.values()), key=lambda items: min(map(age_order, items))))
 
 
 def decode_outstanding(item: Item, key: ItemKey, design: TableDesign) -> Outstanding | None:
@@ -81,7 +82,7 @@ def decode_outstanding(item: Item, key: ItemKey, design: TableDesign) -> Outstan
         marker=item[design.not_dispatched],
         aggregate=AggregateId(aggregate_id) if aggregate_id else key,
         created=None if created_at is None else parse_instant(created_at),
-        sequence=_whole_number(_content(item, design.sequence, "N")),
+        sequence=read_sequence(_content(item, design.sequence, "N")),
         touched_at=_content(item, design.touched_at, "S"),
     )
 
@@ -90,13 +91,6 @@ def _content(item: Item, name: str, kind: str) -> str | None:
     value = item.get(name)
     content = value.get(kind) if isinstance(value, Mapping) else None
     return content if isinstance(content, str) else None
-
-
-def _whole_number(text: str | None) -> int | None:
-    try:
-        return None if text is None else int(text)
-    except ValueError:  # `1.5` is a number, and for the decoder to judge
-        return None
 
 
 def is_young(created: datetime | None, cutoff: datetime) -> bool:
@@ -141,7 +135,7 @@ def plan_sweep(
     for aggregate in aggregates.values():
         part: list[Outstanding] = []
         overtaken = False
-        for item in _in_order(aggregate):
+        for item in in_order(aggregate):
             reason = _reason_to_skip(item, cutoff, unless_touched_since) or ("behind" if overtaken else None)
             if reason is None:
                 part.append(item)
@@ -149,7 +143,7 @@ def plan_sweep(
             skipped[reason] = skipped.get(reason, 0) + 1
             overtaken = overtaken or unless_touched_since is None
         chosen.append(part)
-    merged = _merge_oldest(chosen)
+    merged = merge_oldest(chosen)
     return SweepPlan(tuple(item for item, _ in zip(merged, range(limit), strict=False)), skipped)
 
 
@@ -174,29 +168,6 @@ def _reason_to_skip(item: Outstanding, cutoff: datetime, unless_touched_since: s
     if unless_touched_since is None or item.touched_at is None or item.touched_at < unless_touched_since:
         return None
     return "touched"
-
-
-def _in_order(aggregate: Sequence[Outstanding]) -> list[Outstanding]:
-    if all(item.sequence is not None for item in aggregate):
-        return sorted(aggregate, key=lambda item: (item.sequence or 0, *_age_order(item)))
-    return sorted(aggregate, key=_age_order)
-
-
-def _age_order(item: Outstanding) -> tuple[bool, datetime, tuple[tuple[str, str, str], ...]]:
-    return (item.created is None, item.created or _NO_TIME, item.key.parts)
-
-
-def _merge_oldest(aggregates: Iterable[Sequence[Outstanding]]) -> Iterator[Outstanding]:
-    """Give always the oldest of all that are next in their aggregates."""
-    heap = [(_age_order(items[0]), place, 0, items) for place, items in enumerate(aggregates) if items]
-    heapq.heapify(heap)
-    while heap:
-        _, place, position, items = heap[0]
-        yield items[position]
-        if position + 1 < len(items):
-            heapq.heapreplace(heap, (_age_order(items[position + 1]), place, position + 1, items))
-        else:
-            heapq.heappop(heap)
 
 
 def plan_republish(
