@@ -7,6 +7,7 @@ or not found, or for a failure on the way, 2 for wrong input or configuration, 1
 try:
     import typer
 
+    from outbox_sdk.cli.again import purge, redrive, replay
     from outbox_sdk.cli.demo import demo
     from outbox_sdk.cli.deploy import deploy, destroy
     from outbox_sdk.cli.doctor import doctor
@@ -30,6 +31,7 @@ app: typer.Typer = typer.Typer(
 for _command in (
     *(demo, deploy, destroy, relay, schema, stack, sweep),
     *(status, pending, parked, show, tail),
+    *(redrive, replay, purge),
     doctor,
 ):
     app.command()(_command)

@@ -14,6 +14,7 @@ from outbox_sdk.core.doctor.finding import Diagnosis
 from outbox_sdk.core.message_view import MessageLife, MessageView
 from outbox_sdk.core.passing import Passage
 from outbox_sdk.core.status import OutboxStatus
+from outbox_sdk.core.task_report import TaskReport
 
 __all__ = ["DOCUMENTS", "SweepLine", "encode_schema", "write_schemas"]
 
@@ -61,6 +62,9 @@ DOCUMENTS: Mapping[str, type] = {
     "doctor": Diagnosis,
     "parked": MessageView,
     "pending": MessageView,
+    "purge": TaskReport,
+    "redrive": TaskReport,
+    "replay": TaskReport,
     "show": MessageLife,
     "status": OutboxStatus,
     "sweep": SweepLine,

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from outbox_sdk.core.attributes import read_attributes
-from outbox_sdk.core.envelope import PAYLOAD_SIZE, RESERVED_ATTRIBUTES, EnvelopeKind
+from outbox_sdk.core.envelope import PAYLOAD_SIZE, REPLAYED, RESERVED_ATTRIBUTES, EnvelopeKind
 from outbox_sdk.core.errors import UndecodableDeliveryError
 from outbox_sdk.core.identifiers import AggregateId, CorrelationId, MessageId, TopicArn
 from outbox_sdk.core.trace import CAUSATION_ID, TRACEPARENT, TRACESTATE, TraceContext, read_trace
@@ -19,7 +19,7 @@ from outbox_sdk.core.unwrap import unwrap
 
 __all__ = ["Delivery", "decode_sns_record", "decode_sqs_record"]
 
-_OWN_FIELD = RESERVED_ATTRIBUTES | {CAUSATION_ID, TRACEPARENT, TRACESTATE}
+_OWN_FIELD = RESERVED_ATTRIBUTES | {CAUSATION_ID, TRACEPARENT, TRACESTATE, REPLAYED}
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,38}")
 
 
@@ -29,7 +29,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     ``message_id`` is the producer's own id, by which consumers deduplicate: the same in every delivery of
     the message. ``body`` is the text that the producer stored. What the message does not carry is ``None``,
     ``hops`` 0 and ``headers`` empty. ``headers`` are those of the producer, without what has a field of its
-    own here: ``causation_id`` and ``trace``. ``created_at`` and ``source``, the outbox it comes from, travel
+    own here: ``causation_id``, ``trace`` and ``replayed_at``, which is when a replay began that has sent the
+    message again, and ``None`` otherwise: an inbox takes a replay for the repetition that it is, unless its
+    consumer looks at this. ``created_at`` and ``source``, the outbox it comes from, travel
     only in the envelopes ``cloudevents`` and ``tomodachi``.
 
     The rest tells of this delivery and not of the message. ``transport_message_id`` is the id that SQS or SNS
@@ -49,6 +51,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     hops: int = 0
     headers: Mapping[str, str] = {}
     trace: TraceContext | None = None
+    replayed_at: str | None = None
     created_at: str | None = None
     source: str | None = None
     topic: str | None = None
@@ -201,6 +204,7 @@ def _deliver(text: str, found: Mapping[str, str], envelope: EnvelopeKind, transp
         hops=_number(named, "Hops") or 0,
         headers={name: value for name, value in named.items() if name not in _OWN_FIELD},
         trace=read_trace(named),
+        replayed_at=named.get(REPLAYED),
         created_at=content.created_at,
         source=content.source,
         topic=topic,

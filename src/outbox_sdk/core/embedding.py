@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from outbox_sdk.core.envelope import (
-    TRACE_EXTENSIONS,
+    HEADER_EXTENSIONS,
     Attribute,
     Envelope,
     EnvelopeKind,
@@ -44,7 +44,7 @@ _OWN = frozenset(
     {
         *("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data"),
         *("partitionkey", "correlationid", "sequence", "hops", "dataref", "datasize"),
-        *TRACE_EXTENSIONS.values(),
+        *HEADER_EXTENSIONS.values(),
     }
 )
 _EXTENSION_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")

@@ -12,11 +12,12 @@ from outbox_sdk.core.text import find_text_fault, format_instant, parse_instant,
 
 __all__ = [
     "ENVELOPE_KINDS",
+    "HEADER_EXTENSIONS",
     "MAX_ATTRIBUTES",
     "PAYLOAD_SIZE",
+    "REPLAYED",
     "RESERVED_ATTRIBUTES",
     "TOMODACHI_PROTOCOL_VERSION",
-    "TRACE_EXTENSIONS",
     "Attribute",
     "Envelope",
     "EnvelopeKind",
@@ -53,10 +54,14 @@ RESERVED_ATTRIBUTES = frozenset(
 )
 """The attribute names the relay writes; a header may use none of them."""
 
-TRACE_EXTENSIONS: Mapping[str, str] = {
+REPLAYED = "replayed"
+"""The header that a replay gives a message: the instant at which the replay began, fixed-width UTC."""
+
+HEADER_EXTENSIONS: Mapping[str, str] = {
     "CausationId": "causationid",
     "traceparent": "traceparent",
     "tracestate": "tracestate",
+    REPLAYED: "replayed",
 }
 """Headers that tell where a message comes from, and the CloudEvents extension attributes that repeat them."""
 
@@ -189,7 +194,7 @@ def _cloudevent(message: OutboxMessage, source: str) -> dict[str, Any] | Refusal
         "hops": str(message.hops) if message.hops > 0 else None,
     }
     if message.headers:
-        optional |= {extension: message.headers.get(name) for name, extension in TRACE_EXTENSIONS.items()}
+        optional |= {extension: message.headers.get(name) for name, extension in HEADER_EXTENSIONS.items()}
     return {
         "specversion": "1.0",
         "id": message.message_id,

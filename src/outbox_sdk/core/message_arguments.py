@@ -7,6 +7,7 @@ to give instead, and quotes nothing of the message.
 from collections.abc import Mapping
 
 from outbox_sdk.core.destinations import is_route
+from outbox_sdk.core.envelope import REPLAYED
 from outbox_sdk.core.errors import InvalidMessageError
 from outbox_sdk.core.identifiers import TopicName
 from outbox_sdk.core.message import MAX_HOPS
@@ -55,6 +56,8 @@ def check_headers(headers: object) -> None:
     for name, value in headers.items():
         if not isinstance(name, str):
             raise InvalidMessageError("headers", f"have a name of type {type(name).__name__}; give a str")
+        if name == REPLAYED:
+            raise InvalidMessageError("headers", f"hold {REPLAYED!r}, which replays alone write: rename it")
         check_text("headers", value)
 
 

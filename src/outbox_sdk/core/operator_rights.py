@@ -27,6 +27,7 @@ class Right(msgspec.Struct, frozen=True):
 _LIST = Right("Query", "index")
 _READ = Right("BatchGetItem", "table")
 _SCAN = Right("Scan", "table")
+_UPDATE = Right("UpdateItem", "table")
 _FOLLOW = tuple(Right(name, "stream") for name in ("DescribeStream", "GetRecords", "GetShardIterator"))
 
 OPERATOR_RIGHTS: Mapping[str, tuple[Right, ...]] = {
@@ -34,6 +35,9 @@ OPERATOR_RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "pending": (_LIST, _READ),
     "parked": (_LIST, _READ),
     "show": (_LIST, _READ, _SCAN),
+    "redrive": (_LIST, _READ, _UPDATE),
+    "replay": (_SCAN, Right("Query", "table"), _UPDATE),
+    "purge": (_LIST, _READ, _SCAN, Right("DeleteItem", "table")),
     "tail": (Right("DescribeTable", "table"), *_FOLLOW),
 }
 """By command, all that it may call; ``show`` scans only if it is told to."""

@@ -20,8 +20,9 @@ class SeenItem(msgspec.Struct, frozen=True, kw_only=True):
     """A message's item, as far as it has to be known to send it again or to delete it, without its body.
 
     ``group`` is what it is ordered within: its aggregate, or the item by itself where the design keeps no
-    order. ``marker``, ``redrive_count`` and ``last_dispatched_at`` are attributes as they are, ``None`` where
-    there is none; ``redrives`` is the count as a number. What has no text is ``None``.
+    order. ``marker``, ``redrive_count``, ``last_dispatched_at`` and ``headers`` are attributes as they are,
+    ``None`` where there is none; ``redrives`` is the count as a number, ``attribute_count`` how many message
+    attributes travel. What has no text is ``None``.
     """
 
     key: ItemKey
@@ -37,6 +38,8 @@ class SeenItem(msgspec.Struct, frozen=True, kw_only=True):
     topic: str | None = None
     message_type: str | None = None
     reason: str | None = None
+    headers: AttributeValue | None = None
+    attribute_count: int = 0
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -88,6 +91,25 @@ def decode_seen(item: Item, design: TableDesign) -> SeenItem | None:
         topic=_content(item, design.topic, "S"),
         message_type=_content(item, design.message_type, "S"),
         reason=_content(item, design.park_reason, "S") if state == "parked" else None,
+        headers=item.get(design.headers),
+        attribute_count=_count_attributes(item, design),
+    )
+
+
+def _count_attributes(item: Item, design: TableDesign) -> int:
+    """Count what the relay makes attributes of."""
+    always = (design.message_id, design.aggregate_id)
+    texts = (design.correlation_id, design.message_type, design.content_type)
+    numbers = (design.schema_version, design.sequence)
+    headers: Any = item.get(design.headers)
+    named = headers.get("M") if isinstance(headers, Mapping) else None
+    hops = _content(item, design.hops, "N")
+    return (
+        len(always)
+        + sum(bool(_content(item, name, "S")) for name in texts)
+        + sum(_content(item, name, "N") is not None for name in numbers)
+        + (hops is not None and hops.isdigit() and int(hops) > 0)
+        + (len(named) if isinstance(named, Mapping) else 0)
     )
 
 

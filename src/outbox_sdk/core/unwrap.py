@@ -6,7 +6,7 @@ from typing import assert_never
 
 import msgspec
 
-from outbox_sdk.core.envelope import PAYLOAD_SIZE, TRACE_EXTENSIONS, EnvelopeKind
+from outbox_sdk.core.envelope import HEADER_EXTENSIONS, PAYLOAD_SIZE, EnvelopeKind
 from outbox_sdk.core.pointer import decode_data_reference
 from outbox_sdk.core.text import format_instant
 
@@ -41,6 +41,7 @@ class _CloudEvent(msgspec.Struct):
     causationid: str | None = None
     traceparent: str | None = None
     tracestate: str | None = None
+    replayed: str | None = None
     schemaversion: str | int | None = None
     sequence: str | int | None = None
     hops: str | int | None = None
@@ -122,7 +123,7 @@ def _unwrap_cloudevent(event: _CloudEvent, content_type: str | None) -> Content 
         "Sequence": event.sequence,
         "Hops": event.hops,
         PAYLOAD_SIZE: None if pointer is None else event.datasize,
-        **{name: getattr(event, extension) for name, extension in TRACE_EXTENSIONS.items()},
+        **{name: getattr(event, extension) for name, extension in HEADER_EXTENSIONS.items()},
     }
     return Content(
         pointer or _read_data(event.data, content_type or event.datacontenttype),

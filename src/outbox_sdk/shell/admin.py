@@ -5,19 +5,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import TableName
-from outbox_sdk.core.message_view import MessageView
+from outbox_sdk.core.message_view import MessageState, MessageView
 from outbox_sdk.core.passing import Passage
 from outbox_sdk.core.selection import Selection
 from outbox_sdk.core.status import OutboxStatus
 from outbox_sdk.core.table import TableDesign
+from outbox_sdk.core.task_report import TaskReport
 from outbox_sdk.shell.aws.access import AwsAccess
 from outbox_sdk.shell.aws.service import open_services
 from outbox_sdk.shell.aws.session import find_region
 from outbox_sdk.shell.table_calls import DynamoDbCalls, RetryingCalls
+
+if TYPE_CHECKING:
+    from outbox_sdk.shell.task import Conduct
 
 __all__ = ["Admin", "AdminContext", "open_admin"]
 
@@ -66,6 +71,44 @@ class Admin:
         from outbox_sdk.shell.inspection import list_messages
 
         return await list_messages(self.context, "parked", selection, payload=payload)
+
+    async def redrive(
+        self, selection: Selection | None = None, conduct: "Conduct | None" = None
+    ) -> TaskReport:
+        """Send parked messages again; see :func:`~outbox_sdk.shell.redrive.redrive`."""
+        from outbox_sdk.shell.redrive import redrive
+        from outbox_sdk.shell.task import Conduct
+
+        return await redrive(self.context, selection or Selection(), conduct or Conduct())
+
+    async def replay(
+        self,
+        selection: Selection | None = None,
+        conduct: "Conduct | None" = None,
+        *,
+        resume: datetime | None = None,
+    ) -> TaskReport:
+        """Send dispatched messages once more; see :func:`~outbox_sdk.shell.replay.replay`."""
+        from outbox_sdk.shell.replay import replay
+        from outbox_sdk.shell.task import Conduct
+
+        return await replay(self.context, selection or Selection(), conduct or Conduct(), resume=resume)
+
+    async def purge(
+        self,
+        selection: Selection | None = None,
+        conduct: "Conduct | None" = None,
+        *,
+        state: MessageState = "dispatched",
+        force: bool = False,
+    ) -> TaskReport:
+        """Delete items for good; see :func:`~outbox_sdk.shell.purge.purge`."""
+        from outbox_sdk.shell.purge import purge
+        from outbox_sdk.shell.task import Conduct
+
+        return await purge(
+            self.context, selection or Selection(), conduct or Conduct(), state=state, force=force
+        )
 
     async def tail(
         self,

@@ -3,18 +3,17 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from outbox_sdk.core.identifiers import ItemKey
 from outbox_sdk.core.redrive import plan_redrive, redrive_request
-from outbox_sdk.core.seen_item import SeenItem, decode_seen, seen_attributes
-from outbox_sdk.core.selection import Selection, matches
+from outbox_sdk.core.seen_item import SeenItem
+from outbox_sdk.core.selection import Selection
 from outbox_sdk.core.table import PARKED
 from outbox_sdk.core.task_report import TaskReport
 from outbox_sdk.core.text import format_instant
 from outbox_sdk.shell.admin import AdminContext
-from outbox_sdk.shell.table_reading import TableReading, side_by_side
+from outbox_sdk.shell.listed import read_listed
 from outbox_sdk.shell.task import Conduct, TaskRun
 
-__all__ = ["read_parked", "redrive"]
+__all__ = ["redrive"]
 
 
 async def redrive(context: AdminContext, selection: Selection, conduct: Conduct) -> TaskReport:
@@ -32,7 +31,7 @@ async def redrive(context: AdminContext, selection: Selection, conduct: Conduct)
     """
     began_at = context.now()
     run = TaskRun("redrive", context, conduct, began_at=began_at)
-    groups = plan_redrive(await read_parked(context, selection), limit=selection.limit)
+    groups = plan_redrive(await read_listed(context, selection, (PARKED,)), limit=selection.limit)
     found = set()
     for group in groups:
         for seen in group:
@@ -53,27 +52,6 @@ async def redrive(context: AdminContext, selection: Selection, conduct: Conduct)
     if not conduct.dry_run:
         await run.write(_each(groups), request)
     return run.report()
-
-
-async def read_parked(context: AdminContext, selection: Selection) -> list[SeenItem]:
-    """Read what is parked and meant, from the index and then consistently from the table."""
-    design, reading = context.design, TableReading(context)
-    keys: dict[ItemKey, None] = {}
-    async for page in reading.pages(PARKED):
-        keys.update((sighting.key, None) for sighting in page)
-    listed, found = list(keys), list[SeenItem]()
-
-    async def fetch(some: Sequence[ItemKey]) -> None:
-        for item in await reading.fetch(some, attributes=seen_attributes(design)):
-            seen = decode_seen(item, design)
-            if seen is not None and seen.state == "parked" and matches(selection, item, design):
-                found.append(seen)
-
-    await side_by_side(fetch(listed[at : at + _CHUNK]) for at in range(0, len(listed), _CHUNK))
-    return found
-
-
-_CHUNK = 1_000
 
 
 async def _each(groups: Sequence[Sequence[SeenItem]]) -> AsyncIterator[Sequence[SeenItem]]:
