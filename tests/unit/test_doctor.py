@@ -514,3 +514,40 @@ def test_the_page_has_every_check_and_no_other() -> None:
     assert {name: (severity, title) for name, severity, title in rows} == {
         check.id: (check.severity, check.title) for check in CHECKS
     }
+
+
+OUTSTANDING = {"NotDispatched": {"S": [{"anything-but": ["parked"]}]}}
+NEW = {"dynamodb": {"NewImage": OUTSTANDING}}
+CHANGED = {"eventName": ["MODIFY"], "dynamodb": {"NewImage": OUTSTANDING, "OldImage": OUTSTANDING}}
+INSERTED = {"eventName": ["INSERT"], **NEW}
+
+
+@pytest.mark.parametrize(
+    ("patterns", "told"),
+    [
+        ([NEW], None),
+        ([INSERTED], "holds back what a sweep touched, what was redriven"),
+        ([INSERTED, CHANGED], "holds back what was redriven"),
+        ([{"dynamodb": {"NewImage": {"NotDispatched": {"S": [{"anything-but": ["parked", "x"]}]}}}}],
+         "holds back messages with the marker x"),
+        ([{"eventName": ["MODIFY"], **NEW}], "holds back new messages, messages with the marker x"),
+        ([NEW, {"eventName": ["REMOVE"]}], "brings expired items"),
+        ([{"eventName": ["INSERT", "MODIFY"]}], "brings the relay's own marks, what the relay parked"),
+    ],
+)  # fmt: skip
+def test_a_filter_is_tried_on_records_and_said_to_hold_back_or_bring(
+    patterns: list[Any], told: str | None
+) -> None:
+    texts = tuple(msgspec.json.encode(each).decode() for each in patterns)
+
+    found = diagnose(with_mapping(patterns=texts)).findings
+
+    assert [each.what for each in found] == ([] if told is None else [f"the filter {told}"])
+
+
+def test_what_is_not_there_has_one_finding_and_not_one_for_each_thing_it_lacks() -> None:
+    assert [each.id for each in diagnose(with_table(exists=False, stream_view="")).findings] == [
+        "table.exists"
+    ]
+    gone = with_function(exists=False, handler="other", reserved_concurrency=0)
+    assert [each.id for each in diagnose(gone).findings] == ["function.exists"]

@@ -291,6 +291,55 @@ def test_a_policy_that_the_plan_does_not_hold_is_said_to_be_unknown() -> None:
     ]
 
 
+def test_a_policy_of_the_sweeper_is_no_business_of_the_relay() -> None:
+    plan = make_plan()
+    address = 'aws_iam_role_policy.function["sweeper"]'
+    plan.values[address]["policy"] = json.dumps(
+        {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    )
+
+    assert examine(plan).findings == ()
+
+
+def test_a_mapping_of_another_function_is_not_the_relays() -> None:
+    plan = make_plan()
+    sweeper = 'aws_lambda_function.function["sweeper"]'
+    named = {"references": [f"{sweeper}.arn", sweeper, "aws_lambda_function.function"]}
+    plan.expressions[MAPPING]["function_name"] = named
+
+    assert [each.id for each in examine(plan).findings] == ["mapping.exists"]
+
+
+def test_two_modules_in_one_plan_keep_their_roles_apart() -> None:
+    good, bad = make_plan(), make_plan()
+    bad.values[ROLE_POLICY]["policy"] = json.dumps({"Statement": []})
+    document = good.document()
+    other = json.loads(bad.text().replace("module.outbox", "module.other").replace('"outbox"', '"other"'))
+    ours, theirs = document["planned_values"]["root_module"], other["planned_values"]["root_module"]
+    ours["child_modules"] += theirs["child_modules"]
+    document["resource_changes"] += other["resource_changes"]
+    ours, theirs = (each["configuration"]["root_module"]["module_calls"] for each in (document, other))
+    ours |= theirs
+
+    stacks = read_plan(json.dumps(document), taken_at=NOW, expected_code=CODE)
+
+    found = {each.name.split(".")[1]: [one.id for one in diagnose(each).findings] for each in stacks}
+    assert found == {"outbox": [], "other": ["role.rights"]}
+
+
+def test_with_one_variable_left_to_come_nothing_is_said_of_the_settings() -> None:
+    plan = make_plan()
+    del plan.values[RELAY]["environment"][0]["variables"]["DYNAMODB_OUTBOX_TABLE_NAME"]
+    plan.pending[RELAY]["environment"] = [{"variables": {"DYNAMODB_OUTBOX_TABLE_NAME": True}}]
+
+    diagnosis = examine(plan)
+
+    assert diagnosis.findings == ()
+    assert ("function.environment", "known after apply") in {
+        (each.id, each.reason) for each in diagnosis.unchecked
+    }
+
+
 def test_a_relay_is_chosen_by_its_table_or_its_name() -> None:
     plan = make_plan()
     second_relay(plan)

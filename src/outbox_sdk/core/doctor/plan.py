@@ -246,12 +246,12 @@ def _is_scheduled(document: PlanDocument, sweeper: Resource) -> bool | None:
 
 
 def _place(document: PlanDocument, role: RoleFacts | None) -> Place | None:
-    """Read account and Region out of an ARN that is known: the role's policies name the table."""
+    """Read account and Region out of an ARN that is known: policies name the table."""
     texts = [json.dumps(dict(role.policies))] if role is not None and role.policies else []
     texts += [
         str(each.values.get(name, ""))
         for each in document.resources
-        for name in ("arn", "stream_arn", "event_source_arn")
+        for name in ("arn", "stream_arn", "event_source_arn", "policy")
     ]
     found = _PLACE.search("\n".join(texts))
     if found is None:
