@@ -150,7 +150,9 @@ def test_every_command_shown_is_one_that_exists() -> None:
 
 def check_command(words: list[str]) -> None:
     command: Command = get_command(app).commands[words[1]]  # type: ignore[attr-defined]  # a group
-    options = {option for parameter in command.params for option in parameter.opts}
+    options = {
+        option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
+    }
     unknown = {word for word in words[2:] if word.startswith("--")} - options
     assert not unknown
 

@@ -8,6 +8,7 @@ try:
     import typer
 
     from outbox_sdk.cli.again import purge, redrive, replay
+    from outbox_sdk.cli.cost import cost
     from outbox_sdk.cli.demo import demo
     from outbox_sdk.cli.deploy import deploy, destroy
     from outbox_sdk.cli.doctor import doctor
@@ -32,7 +33,7 @@ for _command in (
     *(demo, deploy, destroy, relay, schema, stack, sweep),
     *(status, pending, parked, show, tail),
     *(redrive, replay, purge),
-    doctor,
+    *(doctor, cost),
 ):
     app.command()(_command)
 

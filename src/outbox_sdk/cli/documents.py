@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from outbox_sdk.core.cost_report import CostReport
 from outbox_sdk.core.doctor.finding import Diagnosis
 from outbox_sdk.core.message_view import MessageLife, MessageView
 from outbox_sdk.core.passing import Passage
@@ -59,6 +60,7 @@ class SweepLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 DOCUMENTS: Mapping[str, type] = {
+    "cost": CostReport,
     "doctor": Diagnosis,
     "parked": MessageView,
     "pending": MessageView,

@@ -32,7 +32,7 @@ from outbox_sdk.core.quotas import (
 from outbox_sdk.core.routing import Refusal, Routing
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.core.workload import Workload
-from outbox_sdk.core.write_units import WriteUnits, example_message, write_units
+from outbox_sdk.core.write_units import WriteUnits, example_message, kept_bytes, write_units
 
 __all__ = ["Capacity", "Resource", "plan_capacity"]
 
@@ -56,12 +56,17 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     deletes are of it, and are ``filtered_per_second`` before they reach the function. ``reads_per_second`` is
     Lambda's polling. ``sns_chunks_per_second`` are publishes as SNS bills them, in chunks of 64 KB.
 
+    Bytes are of one message: its item, what of it is kept and billed as storage once it is marked (0 under
+    ``delete``), its entry in a ``PublishBatch``, and its record in the function's event.
+
     ``resources`` come with the most used first. ``sustainable_rate`` is the rate that was asked for, or
     else the highest that these settings sustain with this many shards; 0 where none is.
     """
 
     units: WriteUnits
     item_bytes: int
+    kept_bytes: int
+    entry_bytes: int
     event_record_bytes: int
     shards: int
     pollers: int
@@ -140,6 +145,9 @@ class _Model:
         self._entry_bytes = _entry_bytes(message)
         self._event_record_bytes = _event_record_bytes(message, workload.design)
         self._item_bytes = item_size(encode_item(message, workload.design))
+        self._kept_bytes = (
+            0 if strategy == "delete" else kept_bytes(message, workload.design, ttl_days=workload.ttl_days)
+        )
         self._units = write_units(
             message,
             workload.design,
@@ -192,6 +200,8 @@ class _Model:
         return Capacity(
             units=units,
             item_bytes=self._item_bytes,
+            kept_bytes=self._kept_bytes,
+            entry_bytes=self._entry_bytes,
             event_record_bytes=self._event_record_bytes,
             shards=self._shards,
             pollers=self._pollers,

@@ -1,5 +1,7 @@
 """What is asked of an outbox, as one value."""
 
+import re
+
 import msgspec
 
 from outbox_sdk.core.errors import ConfigurationError
@@ -8,7 +10,10 @@ from outbox_sdk.core.mark import MarkStrategy
 from outbox_sdk.core.quotas import CONCURRENT_EXECUTIONS, POLL_SECONDS, TABLE_UNITS_PER_SECOND, SnsQuotas
 from outbox_sdk.core.table import TableDesign
 
-__all__ = ["Workload"]
+__all__ = ["SECONDS_A_MONTH", "Workload", "parse_rate"]
+
+SECONDS_A_MONTH = 2_628_000
+"""730 hours, as AWS counts a month in its examples."""
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,3 +88,32 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "concurrent_executions": (1, 1_000_000),
     "table_units_per_second": (1, 100_000_000),
 }
+
+
+_SECONDS = {
+    **dict.fromkeys(("s", "sec", "second"), 1),
+    **dict.fromkeys(("m", "min", "minute"), 60),
+    **dict.fromkeys(("h", "hour"), 3_600),
+    **dict.fromkeys(("d", "day"), 86_400),
+    **dict.fromkeys(("month",), SECONDS_A_MONTH),
+}
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGB]?)\s*/\s*([a-z]+)")
+_FACTORS = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9}
+
+
+def parse_rate(text: str, *, variable: str) -> float:
+    """Read messages a second from ``200/s``, ``5000/min``, ``1.5k/h``, ``2M/day`` or ``1B/month``.
+
+    ``variable`` is what the text was given as.
+
+    Raises:
+        ConfigurationError: it is no such text.
+
+    >>> parse_rate("200/s", variable="--rate"), parse_rate("6k/min", variable="--rate")
+    (200.0, 100.0)
+    """
+    match = _RATE.fullmatch(text.strip())
+    if match is None or match[3] not in _SECONDS:
+        problem = f"{text!r} is no number of messages in a time, as 200/s, 5000/min, 30k/h, 2M/day, 1B/month"
+        raise ConfigurationError(variable, problem)
+    return float(match[1]) * _FACTORS[match[2]] / _SECONDS[match[3]]

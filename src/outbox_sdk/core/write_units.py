@@ -27,12 +27,21 @@ from outbox_sdk.core.mark import Mark, MarkStrategy, plan_mark
 from outbox_sdk.core.message import OutboxMessage
 from outbox_sdk.core.table import TableDesign
 
-__all__ = ["WRITE_UNIT_BYTES", "WriteUnits", "example_message", "marked_item", "units_of", "write_units"]
+__all__ = [
+    "WRITE_UNIT_BYTES",
+    "WriteUnits",
+    "example_message",
+    "kept_bytes",
+    "marked_item",
+    "units_of",
+    "write_units",
+]
 
 WRITE_UNIT_BYTES = 1_024
 """What one write unit writes, in bytes; a begun one counts as a whole."""
 
 _TRANSACTION_FACTOR = 2
+_STORAGE_OVERHEAD = 100
 
 _EXAMPLE_ID = "00000000-0000-4000-8000-000000000001"
 _EXAMPLE_INSTANT = "2026-11-23T09:00:00.123456Z"
@@ -115,6 +124,22 @@ def write_units(
         mark_index=_index_units(item, after, _outstanding_keys(design)),
         mark_sequence_index=_index_units(item, after, _sequence_keys(design)),
     )
+
+
+def kept_bytes(message: OutboxMessage, design: TableDesign, *, ttl_days: int | None = None) -> int:
+    """Give the bytes of a marked message that are billed as storage: its item, and its local index entry.
+
+    DynamoDB adds 100 bytes to each of them ("Managing tables": estimating storage of items and indexes).
+
+    >>> message = example_message(body_bytes=100, design=TableDesign.ordered)
+    >>> item = encode_item(message, TableDesign.ordered)
+    >>> kept_bytes(message, TableDesign.ordered, ttl_days=7) - item_size(item)
+    143
+    """
+    mark = plan_mark(message, now=_EXAMPLE_INSTANT, now_seconds=_EXAMPLE_SECONDS, ttl_days=ttl_days)
+    kept = marked_item(encode_item(message, design), mark, design)
+    entry = _entry(kept, _sequence_keys(design))
+    return sum(item_size(each) + _STORAGE_OVERHEAD for each in (kept, entry) if each)
 
 
 def marked_item(item: Item, mark: Mark, design: TableDesign) -> Item:
