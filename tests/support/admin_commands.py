@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from outbox_sdk.cli import app
 from outbox_sdk.cli.documents import encode_schema
-from tests.support.command import CREDENTIALS
+from tests.support.command import CREDENTIALS, run_outbox
 
 __all__ = ["AdminCommands", "Done", "check_document", "read_lines"]
 
@@ -51,3 +51,10 @@ class AdminCommands(NamedTuple):
         if "--json" in options:
             documents = read_lines(command, done.stdout)
         return Done(done.exit_code, done.stdout, done.stderr, documents)
+
+    def run_apart(self, command: str, *options: str) -> tuple[int, list[Any], str]:
+        """Run one that listens for signals, in a process; give its exit code, its documents and its words."""
+        where = ["--table", self.table, "--endpoint-url", self.endpoint_url, "--region", "us-east-1"]
+        done = run_outbox(command, *options, *where, **CREDENTIALS)
+        lines = read_lines(command, done.stdout) if "--json" in options else []
+        return done.returncode, lines, done.stdout + done.stderr
