@@ -132,7 +132,7 @@ def parked(number: int) -> dict[str, Any]:
 
 def dispatched(number: int, at: datetime, **attributes: Any) -> dict[str, Any]:
     """Make the item of a dispatched message."""
-    done = {"IsDispatched": {"BOOL": True}, "LastDispatchedAt": {"S": format_instant(at)}}
+    done: dict[str, Any] = {"IsDispatched": {"BOOL": True}, "LastDispatchedAt": {"S": format_instant(at)}}
     return message(number, NotDispatched=None, **done, **attributes)
 
 
@@ -266,7 +266,7 @@ async def test_a_replay_within_five_minutes_is_delivered(ministack: EmbeddedStac
         credentials = (ministack.access_key_id, ministack.secret_access_key)
         commands = AdminCommands(ministack.endpoint_url, table.name)
         async with open_relay(configuration, credentials=credentials) as relay:
-            seen = 0
+            seen, report = 0, {}
             for step in ("first", "again"):
                 if step == "again":
                     code, (report,), _ = await asyncio.to_thread(

@@ -12,6 +12,7 @@ from unittest import mock
 import msgspec
 
 from outbox_sdk.core import entry, lanes, mark, outcome, plan, stream, sweep
+from outbox_sdk.core.aggregate_order import age_order
 from outbox_sdk.core.backlog import BUCKETS, BucketPage
 from outbox_sdk.core.classification import ErrorClass
 from outbox_sdk.core.lanes import MessageRecord
@@ -562,7 +563,7 @@ def sweep_forgets_holds_between_chunks(stack: ExitStack) -> None:
 @mutant
 def sweep_goes_by_the_clock_alone(stack: ExitStack) -> None:
     """A backlog is put in order by the producers' clocks, whatever numbers it carries."""
-    replace(stack, sweep, "_in_order", lambda aggregate: sorted(aggregate, key=sweep._age_order))
+    replace(stack, sweep, "in_order", lambda aggregate: sorted(aggregate, key=age_order))
 
 
 @mutant

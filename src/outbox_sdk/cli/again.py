@@ -39,9 +39,9 @@ from outbox_sdk.shell.task import Conduct
 
 __all__ = ["purge", "redrive", "replay"]
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Count what is meant, and change nothing.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do it without showing it first and asking.")]
-RateOption = Annotated[float | None, typer.Option("--rate", help="At most so many messages a second.")]
+_DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Count what is meant, and change nothing.")]
+_YesOption = Annotated[bool, typer.Option("--yes", help="Do it without showing it first and asking.")]
+_RateOption = Annotated[float | None, typer.Option("--rate", help="At most so many messages a second.")]
 
 _Work = Callable[[Admin, Conduct], Awaitable[TaskReport]]
 
@@ -60,9 +60,9 @@ def redrive(
     since: SinceOption = None,
     until: UntilOption = None,
     limit: LimitOption = None,
-    rate: RateOption = None,
-    dry_run: DryRunOption = False,
-    yes: YesOption = False,
+    rate: _RateOption = None,
+    dry_run: _DryRunOption = False,
+    yes: _YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Send parked messages again: those that are named by their id, topic, type, reason or age, or all."""
@@ -97,9 +97,9 @@ def replay(
     everything: Annotated[
         bool, typer.Option("--all", help="All that is dispatched, where nothing else is named.")
     ] = False,
-    rate: RateOption = None,
-    dry_run: DryRunOption = False,
-    yes: YesOption = False,
+    rate: _RateOption = None,
+    dry_run: _DryRunOption = False,
+    yes: _YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Send dispatched messages once more, with the attribute `replayed`. Reads the table."""
@@ -140,9 +140,9 @@ def purge(
     force: Annotated[
         bool, typer.Option("--force", help="Delete outstanding messages too, which nobody publishes then.")
     ] = False,
-    rate: RateOption = None,
-    dry_run: DryRunOption = False,
-    yes: YesOption = False,
+    rate: _RateOption = None,
+    dry_run: _DryRunOption = False,
+    yes: _YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Delete messages for good: dispatched ones, unless told otherwise."""
