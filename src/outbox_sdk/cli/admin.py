@@ -14,6 +14,7 @@ from rich.text import Text
 
 from outbox_sdk.cli.options import settings_of
 from outbox_sdk.cli.output import errors_to_exit_codes, run_until_stopped, stderr
+from outbox_sdk.core.wording import describe_duration, escape_unprintable
 from outbox_sdk.shell.admin import Admin, open_admin
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
-_DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 
 
 @contextmanager
@@ -108,13 +108,7 @@ def plain(value: object) -> str:
     """
     if value is None:
         return "-"
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape", "surrogatepass").decode()
-        for each in text
-    )
+    return escape_unprintable(str(value))
 
 
 def age(seconds: float | None) -> str:
@@ -123,16 +117,7 @@ def age(seconds: float | None) -> str:
     >>> age(None), age(4.21), age(75), age(7_260), age(200_000)
     ('-', '4.2 s', '1 min 15 s', '2 h 1 min', '2 d 7 h')
     """
-    if seconds is None:
-        return "-"
-    whole = int(seconds)
-    if whole < _MINUTE:
-        return f"{seconds:.1f} s"
-    if whole < _HOUR:
-        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
-    if whole < _DAY:
-        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
-    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+    return describe_duration(seconds)
 
 
 @contextmanager
