@@ -58,6 +58,9 @@ def test_the_contracts_hold() -> None:
         ("provisioning.py", "import botocore.exceptions", "Only outbox_sdk.shell.aws imports the AWS SDK"),
         ("shell/planted.py", "import pydantic", "Only outbox_sdk.shell.settings imports pydantic"),
         ("shell/planted.py", "import rich.console", "Only outbox_sdk.cli and outbox_sdk.demo"),
+        ("cli/planted.py", "import starlette.routing", "Only outbox_sdk.console imports starlette"),
+        ("console/planted.py", "import rich.console", "Only outbox_sdk.cli and outbox_sdk.demo"),
+        ("console/planted.py", "import outbox_sdk.cli", "Imports point one way"),
         ("shell/planted.py", "import ministack", "Only outbox_sdk.embedded_stack"),
     ],
 )

@@ -8,6 +8,7 @@ try:
     import typer
 
     from outbox_sdk.cli.again import purge, redrive, replay
+    from outbox_sdk.cli.console import console
     from outbox_sdk.cli.cost import cost
     from outbox_sdk.cli.demo import demo
     from outbox_sdk.cli.deploy import deploy, destroy
@@ -33,7 +34,7 @@ for _command in (
     *(demo, deploy, destroy, relay, schema, stack, sweep),
     *(status, pending, parked, show, tail),
     *(redrive, replay, purge),
-    *(doctor, cost),
+    *(doctor, cost, console),
 ):
     app.command()(_command)
 
