@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from outbox_sdk.console.charts import HEIGHT, WIDTH, build_chart, nice_ceiling, thin_out
 
 BEGIN = datetime(2026, 11, 23, 9, tzinfo=UTC)
+MANY = st.lists(st.none() | st.floats(0, 1e9), min_size=13, max_size=120)
 VALUES = st.lists(st.none() | st.floats(0, 1e9), min_size=2, max_size=600)
 
 
@@ -28,13 +29,11 @@ def test_points_lie_within_the_frame_and_the_words_name_the_highest(values: list
     assert bool(points) == bool(known)
     if known:
         assert f"at most {max(known):.3f}." in chart.summary
-        # The highest is drawn as the highest.
-        assert min(float(y) for _, y in points) <= chart.bottom
     last = "not known" if values[-1] is None else f"{values[-1]:.3f}"
     assert f"now {last}," in chart.summary
 
 
-@given(VALUES, st.integers(2, 50))
+@given(MANY, st.integers(2, 12))
 def test_thinning_keeps_the_highest_the_order_and_the_gaps(values: list[float | None], limit: int) -> None:
     thin = thin_out(times(len(values)), values, limit)
     assert len(thin) == min(len(values), limit)
@@ -43,6 +42,16 @@ def test_thinning_keeps_the_highest_the_order_and_the_gaps(values: list[float | 
     assert max(known, default=None) == max((value for _, value in thin if value is not None), default=None)
     everything = dict(zip(times(len(values)), values, strict=True))
     assert all(everything[at] == value for at, value in thin)
+
+
+def test_a_short_peak_among_many_samples_is_drawn() -> None:
+    values = [1.0] * 2_880
+    values[1_234] = 200.0
+    chart = build_chart("Lag", times(len(values)), {"Oldest": values}, str)
+    assert chart is not None
+    heights = [float(point.partition(",")[2]) for point in chart.lines[0].paths[0].split()]
+    assert len(heights) <= 240
+    assert min(heights) == chart.top
 
 
 def test_a_gap_parts_a_line() -> None:

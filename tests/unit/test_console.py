@@ -243,6 +243,7 @@ async def test_a_redrive_of_nothing_cannot_be_confirmed(desk: Desk) -> None:
     number = 1
     refused = await desk.post(f"/tasks/{number}/confirm")
     assert refused.status == 400
+    assert "nothing is there to be confirmed" in refused.words
     assert (await desk.post("/tasks/7/confirm")).status == 404
 
 

@@ -178,21 +178,27 @@ async def test_with_a_token_nothing_is_shown_before_it_is_given(caplog: pytest.L
     assert (await browser.get("/")).status == 401
 
 
-@pytest.mark.parametrize("token", ["", TOKEN[:-1], TOKEN + "0", "é"])
-async def test_a_wrong_token_is_refused_after_a_while(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses = []
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Pauses that were made, none of which takes time."""
+    made = []
 
     async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
+        made.append(seconds)
 
     monkeypatch.setattr("outbox_sdk.console.application.asyncio.sleep", sleep)
+    return made
+
+
+@pytest.mark.parametrize("token", ["", TOKEN[:-1], TOKEN + "0", "é"])
+async def test_a_wrong_token_is_refused_after_a_while(token: str, pauses: list[float]) -> None:
     answer = await Browser(build(token=TOKEN)).post("/enter", {"token": token})
     assert answer.status == 401
     assert "set-cookie" not in answer.headers
     assert pauses == [1.0]
 
 
-async def test_the_door_is_not_opened_from_another_site_nor_where_there_is_none() -> None:
+async def test_the_door_is_not_opened_from_another_site_nor_where_there_is_none(pauses: list[float]) -> None:
     answer = await Browser(build(token=TOKEN)).post("/enter", {"token": TOKEN}, origin="http://evil.example")
     assert answer.status == 403
     assert (await Browser(build()).post("/enter", {"token": ""})).status == 401
@@ -213,6 +219,7 @@ def test_other_hosts_need_a_token(host: str) -> None:
     assert TOKEN not in repr(build_access(host, TOKEN))
 
 
+@pytest.mark.once
 def test_the_command_refuses_before_it_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OUTBOX_CONSOLE_TOKEN", raising=False)
     where = ["--table", "outbox", "--region", "eu-west-1"]
@@ -264,6 +271,7 @@ async def test_the_console_is_served_logs_nothing_and_stops(caplog: pytest.LogCa
         await asyncio.open_connection("127.0.0.1", port)
 
 
+@pytest.mark.once
 def test_without_its_extra_the_command_says_what_to_install() -> None:
     """Python itself says what is missing: the modules are hidden from a new interpreter."""
     code = (

@@ -1,6 +1,8 @@
-"""The console in Chromium before an embedded stack: a person sees a parked message and sends it again."""
+"""The console before an embedded stack, in Chromium: a parked message is seen and sent again. And its end."""
 
 import asyncio
+import signal
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +18,8 @@ from outbox_sdk.core.identifiers import Region, TableName
 from outbox_sdk.embedded_stack import EmbeddedStack
 from outbox_sdk.shell.admin import Admin
 from tests.support.browser import open_browser
+from tests.support.command import CREDENTIALS, environment
+from tests.support.outbox_process import outbox_command
 from tests.support.outbox_tables import open_outbox_table
 from tests.support.servers import server_or_skip
 from tests.support.topics import open_topic
@@ -85,6 +89,14 @@ class Visit:
         WebDriverWait(self.browser, 30).until(load)
         return text_of(self.browser)
 
+    def overflow_on_a_phone(self, path: str) -> int:
+        """By how many pixels a page is wider than a phone."""
+        size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.browser.get(f"{self.address}{path}")
+        width: int = self.browser.execute_script("return document.documentElement.scrollWidth")
+        return width - 390
+
     def payload(self) -> str:
         press(self.browser, "Show body and headers")
         return text_of(self.browser)
@@ -148,4 +160,36 @@ async def follow_a_message(
     words = await asyncio.to_thread(visit.overview)
     assert "Outstanding\n0" in words
     assert "Parked\n2" in words
+    for path in ("", "parked", page, "redrive", "tasks/1", "tasks/2"):
+        assert await asyncio.to_thread(visit.overflow_on_a_phone, path) <= 0, path
     assert await asyncio.to_thread(visit.browser.get_log, "browser") == []  # no policy was offended
+
+
+async def test_the_command_serves_until_it_is_interrupted(ministack: EmbeddedStack) -> None:
+    async with open_outbox_table(ministack.endpoint_url) as table:
+        where = [
+            "--table",
+            table.name,
+            "--endpoint-url",
+            ministack.endpoint_url,
+            "--region",
+            ministack.region,
+        ]
+        with outbox_command() as command:
+            process = await asyncio.create_subprocess_exec(
+                *command, "console", "--port", "0", *where,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(**CREDENTIALS),
+            )  # fmt: skip
+            assert process.stdout is not None
+            async with asyncio.timeout(60):
+                line = (await process.stdout.readline()).decode()
+            port = int(line.rpartition("127.0.0.1:")[2].partition("/")[0])
+            # One connection is kept open, as browsers do.
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(f"GET /?q=m-77 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            assert b"200 OK" in await reader.readline()
+            process.send_signal(signal.SIGINT)
+            async with asyncio.timeout(20):
+                output, errors = await process.communicate()
+            writer.close()
+        assert (process.returncode, output, errors) == (0, b"", b"")
