@@ -247,9 +247,10 @@ async def test_a_redrive_of_nothing_cannot_be_confirmed(desk: Desk) -> None:
     assert (await desk.post("/tasks/7/confirm")).status == 404
 
 
-async def test_a_replay_is_of_what_was_counted_and_tells_consumers(desk: Desk) -> None:
+@pytest.mark.parametrize("until", ["", "2999-01-01"])
+async def test_a_replay_is_of_what_was_counted_and_tells_consumers(desk: Desk, until: str) -> None:
     await desk.stack.relay()
-    page = await desk.post("/replay", topic="orders")
+    page = await desk.post("/replay", topic="orders", until=until)
     assert "3 dispatched messages would become outstanding" in page.words
     desk.write(9)
     await desk.stack.relay()  # dispatched after they were counted
@@ -287,6 +288,8 @@ async def test_a_task_that_was_stopped_is_taken_up_and_sends_nothing_twice(desk:
     assert first.report is not None
     assert first.report.interrupted
     assert 0 < first.report.done < count
+    if kind == "replay":
+        await desk.stack.relay()  # what was done is dispatched once more before the rest is taken up
     rest = tasks.take_up(first)
     assert tasks.take_up(first) is rest
     await tasks.wait(rest, 5)
@@ -297,6 +300,11 @@ async def test_a_task_that_was_stopped_is_taken_up_and_sends_nothing_twice(desk:
     assert states.count({"N": "1"}) == count
     with pytest.raises(ConfigurationError, match="nothing of it is left"):
         tasks.take_up(rest)
+    await desk.stack.relay()
+    replayed = [message.attributes.get("replayed") for message in desk.stack.published]
+    # Both parts are one replay to consumers.
+    assert len({*replayed} - {None}) == (1 if kind == "replay" else 0)
+    assert sum(each is not None for each in replayed) == (count if kind == "replay" else 0)
 
 
 async def test_a_task_is_stopped_and_what_is_begun_ends_with_the_console(desk: Desk) -> None:

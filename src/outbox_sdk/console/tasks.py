@@ -105,9 +105,11 @@ class Tasks:
         if not task.to_confirm:
             raise ConfigurationError(task.kind, "nothing is there to be confirmed; begin anew")
         selection = msgspec.structs.replace(task.selection, limit=task.to_confirm)
-        if task.kind == "replay" and task.report is not None and selection.until is None:
-            # What is dispatched from here on has not been counted.
-            selection = msgspec.structs.replace(selection, until=parse_instant(task.report.began_at))
+        began_at = None if task.report is None else parse_instant(task.report.began_at)
+        if task.kind == "replay" and began_at is not None:
+            # What is dispatched from there on has not been counted.
+            until = began_at if selection.until is None else min(began_at, selection.until)
+            selection = msgspec.structs.replace(selection, until=until)
         return self._follow(task, selection)
 
     def take_up(self, task: ConsoleTask) -> ConsoleTask:
