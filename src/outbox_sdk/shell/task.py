@@ -47,7 +47,7 @@ class TaskRun:
         self.conduct = conduct
         self.refused: dict[str, int] = {}
         self.not_found: tuple[str, ...] = ()
-        self.meant = 0
+        self.meant: int = 0
         self._task: Task = task
         self._began_at = began_at
         self._clock = asyncio.get_running_loop().time
