@@ -111,12 +111,14 @@ async def test_what_is_parked_is_sent_again_and_nothing_else(desk: Desk) -> None
     await desk.relay()
     assert desk.sent == ["m-1", "m-3"]
     before = {name: desk.item(name) for name in ("m-1", "m-3")}
+    created = desk.item("m-2")["CreatedAt"]
+    desk.change("m-2", ExpiresAt={"N": "1800000000"})
 
     report = await redrive(desk.context, Selection(), Conduct())
     assert (report.meant, report.done, report.succeeded) == (1, 1, True)
     assert {name: desk.item(name) for name in before} == before
     item = desk.item("m-2")
-    assert item["RedriveCount"] == {"N": "1"}
+    assert (item["RedriveCount"], item["CreatedAt"]) == ({"N": "1"}, created)
     assert not {"ParkedAt", "ParkReason", "ExpiresAt"} & set(item)
     await desk.relay()
     assert desk.sent == ["m-1", "m-3", "m-2"]
@@ -610,3 +612,16 @@ async def test_a_purge_is_bounded_by_age_and_number(desk: Desk) -> None:
 
 def _messages(desk: Desk) -> list[Any]:
     return [item for item in desk.stack.table.items.values() if "MessageId" in item]
+
+
+async def test_what_was_parked_in_between_is_not_deleted_as_outstanding(desk: Desk) -> None:
+    desk.write("m-1")
+
+    def park(operation: str, _: Any) -> None:
+        if operation == "DeleteItem":
+            desk.park("m-1")
+
+    desk.calls.before = park
+    report = await purge(desk.context, Selection(), Conduct(), state="outstanding", force=True)
+    assert (report.done, report.changed) == (0, 1)
+    assert desk.item("m-1")["NotDispatched"] == {"S": "parked"}
