@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from outbox_sdk.core.cost import Billed, CostLine, plan_cost
+from outbox_sdk.core.function import Architecture
 from outbox_sdk.core.prices import PRICE_SOURCES, US_EAST_1, Prices
 from outbox_sdk.core.workload import Workload
 
@@ -125,7 +126,7 @@ def _variants(workload: Workload, billed: Billed) -> Iterator[_Variant]:
         billed,
     )
     kinds = ("FIFO", "standard") if workload.fifo else ("standard", "FIFO")
-    yield "topics", *kinds, replace(workload, fifo=not workload.fifo), billed
+    yield "topics", kinds[0], kinds[1], replace(workload, fifo=not workload.fifo), billed
     for strategy in ("batch", "single", "delete"):
         if strategy != workload.strategy:
             yield "marks", workload.strategy, strategy, replace(workload, strategy=strategy), billed
@@ -135,8 +136,8 @@ def _variants(workload: Workload, billed: Billed) -> Iterator[_Variant]:
             source = replace(workload.source, batch_window_seconds=seconds)
             yield "batch window", f"{window} s", f"{seconds} s", replace(workload, source=source), billed
     arm = billed.architecture == "arm64"
-    names = ("arm64", "x86_64") if arm else ("x86_64", "arm64")
-    yield "architecture", *names, workload, replace(billed, architecture=names[1])
+    names: tuple[Architecture, Architecture] = ("arm64", "x86_64") if arm else ("x86_64", "arm64")
+    yield "architecture", names[0], names[1], workload, replace(billed, architecture=names[1])
     for option, given in (
         ("metrics", billed.metrics),
         ("monitoring", billed.monitoring),
