@@ -13,17 +13,13 @@ import pytest
 
 from outbox_sdk import Settings, create_dynamodb_streams_outbox, destroy_dynamodb_streams_outbox
 from outbox_sdk.core.event_source import EventSource, mapping_settings
-from outbox_sdk.core.message import OutboxMessage
 from outbox_sdk.core.permissions import trust_policy
-from outbox_sdk.core.stream import decode_event
 from outbox_sdk.core.table import TableDesign
 from outbox_sdk.embedded_stack import EmbeddedStack
-from outbox_sdk.shell.streams import lambda_event
 from tests.support.aws import open_client
 from tests.support.clients import open_deployment_clients, zipped
 from tests.support.command import environment
 from tests.support.documents import ROOT
-from tests.support.outbox_tables import item_of, key_of, open_outbox_table, read_stream
 
 # What runs here is the same on every interpreter.
 pytestmark = [pytest.mark.integration, pytest.mark.once]
@@ -164,30 +160,6 @@ async def test_a_function_tells_what_keeps_it_from_starting(
 
     assert json.loads(working) == {"batchItemFailures": []}
     assert b"nothing_of_this_name" in answer
-
-
-async def test_a_parked_message_is_sent_again(ministack: EmbeddedStack) -> None:
-    """As the page says, by the change of its item, which the stream brings."""
-    redrive = program_of("Running it")["redrive"]
-    async with open_outbox_table(ministack.endpoint_url) as table:
-        item = item_of("order-7", "m-1", table.design, Topic={"S": "t"}, Message={"S": "{}"})
-        parked = {**item, "NotDispatched": {"S": "parked"}, "ParkReason": {"S": "held:NotFound"}}
-        await table.put(parked)
-        key = key_of(item, table.design)
-
-        await redrive(table.dynamodb, table.name, key.to_item())
-        with pytest.raises(table.dynamodb.exceptions.ConditionalCheckFailedException):
-            await redrive(table.dynamodb, table.name, key.to_item())
-        again = await table.get(key)
-        records = await read_stream(table.streams, table.stream_arn)
-
-    assert again is not None
-    assert "ParkReason" not in again
-    assert again["RedriveCount"] == {"N": "1"}
-    event = lambda_event(records, table.stream_arn)
-    (last,) = decode_event({"Records": event["Records"][-1:]}, table.design, table_name=table.name)
-    assert isinstance(last.content, OutboxMessage)
-    assert last.content.redrive_count == 1
 
 
 # No calls of their own: creating with a role, or with tags, asks for them; without `lambda:ListTags` AWS
