@@ -236,6 +236,15 @@ async def test_no_more_is_redriven_than_was_confirmed(desk: Desk) -> None:
     assert [view.message_id for view in await desk.admin.parked()] == ["m-6"]
 
 
+async def test_to_choose_none_of_a_list_does_not_mean_all_of_it(desk: Desk) -> None:
+    page = await desk.browser.get("/parked")
+    refused = await desk.post("/redrive", chosen=page.hidden("chosen"))
+    assert refused.status == 400
+    assert "no message was chosen" in refused.words
+    chosen = await desk.post("/redrive", chosen=page.hidden("chosen"), id="m-2")
+    assert "1 parked message would become" in chosen.words
+
+
 async def test_a_redrive_of_nothing_cannot_be_confirmed(desk: Desk) -> None:
     page = await desk.post("/redrive", reason="size")
     assert "Nothing would be done" in page.words

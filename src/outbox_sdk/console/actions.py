@@ -10,6 +10,7 @@ from outbox_sdk.console.forms import Form, form_of_selection, read_form
 from outbox_sdk.console.pages import check_csrf
 from outbox_sdk.console.rendering import Renderer
 from outbox_sdk.console.tasks import ConsoleTask, Kind, Tasks
+from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.shell.admin import Admin
 
 __all__ = ["ActionPages"]
@@ -62,6 +63,8 @@ class ActionPages:
     async def _begin(self, kind: Kind, request: Request) -> Response:
         form = await read_form(request)
         check_csrf(self._access, form)
+        if form.one("chosen") and not form.all("id"):  # else it would mean all of them
+            raise ConfigurationError(kind, "no message was chosen; go back and choose some")
         return await self._to(self._tasks.start(kind, form.selection(now=self._admin.context.now())))
 
     async def show(self, request: Request) -> Response:
