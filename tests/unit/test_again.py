@@ -213,6 +213,59 @@ async def test_what_has_changed_since_it_was_read_is_left_alone(
         assert desk.item("m-1").get(attribute) == value
 
 
+async def test_what_was_sent_again_and_parked_again_in_between_is_left_alone(desk: Desk) -> None:
+    """It looks as it did, but for the count."""
+    desk.write("m-1")
+    desk.park("m-1")
+    desk.change("m-1", RedriveCount={"N": "1"})
+
+    def change(operation: str, _: Any) -> None:
+        if operation == "UpdateItem":
+            desk.change("m-1", RedriveCount={"N": "2"})
+
+    desk.calls.before = change
+    assert (await redrive(desk.context, Selection(), Conduct())).changed == 1
+    assert desk.item("m-1")["NotDispatched"] == {"S": "parked"}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"MessageId": {"S": "m"}},
+        {"MessageId": {"S": "m"}, "IsDispatched": {"BOOL": True}},
+        {"MessageId": {"S": "m"}, "LastDispatchedAt": {"S": "2026-11-23T09:00:00Z"}},
+        {"IsDispatched": {"BOOL": True}, "LastDispatchedAt": {"S": "2026-11-23T09:00:00Z"}},
+        {
+            "MessageId": {"S": "m"},
+            "IsDispatched": {"S": "yes"},
+            "LastDispatchedAt": {"S": "2026-11-23T09:00:00Z"},
+        },
+    ],
+    ids=lambda attributes: "-".join(attributes) or "none",
+)
+def test_what_has_not_all_that_a_mark_leaves_is_no_message_to_delete(attributes: dict[str, Any]) -> None:
+    """Tables may hold other items, with names of their own."""
+    assert decode_seen({**FOREIGN, **attributes}, TableDesign.ordered) is None
+
+
+def test_every_attribute_that_travels_is_counted() -> None:
+    entry: Any = Outbox("outbox").put(
+        "{}",
+        aggregate_id="o",
+        topic="t",
+        correlation_id="c",
+        sequence=1,
+        hops=2,
+        headers={"a": "1", "b": "2"},
+    )
+    more = {"MessageType": {"S": "x"}, "SchemaVersion": {"N": "1"}, "ContentType": {"S": "text/plain"}}
+    item = {**entry["Put"]["Item"], **more}
+    seen = decode_seen(item, TableDesign.ordered)
+    assert seen is not None
+    assert seen.attribute_count == 10
+
+
 async def test_what_is_gone_is_not_made_anew(desk: Desk) -> None:
     desk.write("m-1")
     desk.park("m-1")
@@ -359,17 +412,31 @@ async def test_a_replay_has_a_deduplication_id_of_its_own() -> None:
 
 
 async def test_a_replay_keeps_the_order_of_an_aggregate() -> None:
+    """Which is not that of its keys."""
     desk = Desk()
     for number in range(6):
-        desk.write(f"m-{number}", f"o-{number % 2}", sequence=number)
+        desk.write(f"m-{5 - number}", f"o-{number % 2}", sequence=number)
     await desk.relay()
     desk.now += timedelta(seconds=5)
     await replay(desk.context, Selection(), Conduct())
     await desk.relay()
 
     for aggregate in (0, 1):
-        mine = [name for name in desk.sent[6:] if int(name[2:]) % 2 == aggregate]
-        assert mine == [f"m-{number}" for number in range(aggregate, 6, 2)]
+        mine = [name for name in desk.sent[6:] if int(name[2:]) % 2 != aggregate]
+        assert mine == [f"m-{5 - number}" for number in range(aggregate, 6, 2)]
+
+
+async def test_a_limit_cuts_the_end_of_an_aggregate() -> None:
+    desk = Desk()
+    for number in range(5):
+        desk.write(f"m-{5 - number}", sequence=number)
+    await desk.relay()
+    desk.now += timedelta(seconds=5)
+    report = await replay(desk.context, Selection(limit=3), Conduct())
+    await desk.relay()
+
+    assert report.meant == 3
+    assert desk.sent[5:] == ["m-5", "m-4", "m-3"]
 
 
 async def test_what_is_meant_is_told_by_time_topic_type_and_aggregate(desk: Desk) -> None:
@@ -625,3 +692,37 @@ async def test_what_was_parked_in_between_is_not_deleted_as_outstanding(desk: De
     report = await purge(desk.context, Selection(), Conduct(), state="outstanding", force=True)
     assert (report.done, report.changed) == (0, 1)
     assert desk.item("m-1")["NotDispatched"] == {"S": "parked"}
+
+
+async def test_a_table_that_cannot_be_read_to_its_end_is_an_error_and_no_success(desk: Desk) -> None:
+    for number in range(30):
+        desk.write(f"m-{number}", f"o-{number}")
+    await desk.relay()
+    desk.now += timedelta(seconds=5)
+
+    def deny(operation: str, arguments: Any) -> None:
+        if operation == "Scan" and arguments["Segment"] == 3:
+            raise AwsError("AccessDeniedException", 400)
+
+    desk.calls.before = deny
+    for task in (replay, purge):
+        with pytest.raises(TableCallError, match="dynamodb:Scan"):
+            await task(desk.context, Selection(), Conduct(dry_run=True))
+
+
+async def test_it_stops_within_an_aggregate_too() -> None:
+    desk = Desk()
+    for number in range(50):
+        desk.write(f"m-{number}", sequence=number)
+        desk.park(f"m-{number}")
+    stop = asyncio.Event()
+
+    def on_progress(report: Any) -> None:
+        if report.done == 20:
+            stop.set()
+
+    first = await redrive(desk.context, Selection(), Conduct(stop=stop, on_progress=on_progress))
+    assert (first.done, first.interrupted) == (20, True)
+    await redrive(desk.context, Selection(), Conduct())
+    await desk.relay()
+    assert desk.sent == [f"m-{number}" for number in range(50)]
