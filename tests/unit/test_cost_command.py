@@ -65,7 +65,7 @@ def test_people_see_the_sum_the_options_and_what_is_not_verified() -> None:
         "5.14 USD a million messages: 8 write units each, 100.0 in an invocation",
         "transaction │ with │ without │ 2,046.73 │ -657.00",
         "List prices of us-east-1 as of 2026-11-28",
-        "Not verified: stream_read_million, sns_fifo_publish_million",
+        "Not verified: sns_fifo_publish_gb, sns_fifo_delivery_million, sns_fifo_delivery_gb",
     ):
         assert part in text, part
     assert "does not carry" not in text

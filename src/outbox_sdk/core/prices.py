@@ -58,13 +58,16 @@ US_EAST_1 = Prices(region="us-east-1", as_of="2026-11-28")
 
 _DYNAMODB = "https://aws.amazon.com/dynamodb/pricing/"
 _SNS = "https://aws.amazon.com/sns/pricing/"
-_CLOUDWATCH = "https://aws.amazon.com/cloudwatch/pricing/"
+_STREAMS = (
+    "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CostOptimization_StreamsUsage.html"
+)
 _REQUEST_UNITS = "https://airbyte.com/data-engineering-resources/dynamodb-pricing"
 _LAMBDA = "https://cloudchipr.com/blog/aws-lambda-pricing"
 _LAMBDA_NOTES = "https://git.mcrn.ar/mariano/lambda_local_runner"  # docs/lambdas-md/lambda-13-cost.md
 _CLOUDWATCH_TOLD = (
     "https://www.factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarms-dashboards/"
 )
+_ALARMS = "https://c3x.dev/resources/aws/aws_cloudwatch_metric_alarm"
 _SNS_TOLD = "https://www.factualminds.com/blog/amazon-sns-pricing-publishes-fanout-protocols/"
 
 PRICE_SOURCES: Mapping[str, PriceSource] = {
@@ -72,18 +75,18 @@ PRICE_SOURCES: Mapping[str, PriceSource] = {
     "dynamodb_read_million": PriceSource(_REQUEST_UNITS, verified=True),
     "dynamodb_storage_gb_month": PriceSource(_DYNAMODB, verified=True),
     "dynamodb_free_storage_gb": PriceSource(_DYNAMODB, verified=True),
-    "stream_read_million": PriceSource(_DYNAMODB, verified=False),
+    "stream_read_million": PriceSource(_STREAMS, verified=True),
     "lambda_request_million": PriceSource(_LAMBDA_NOTES, verified=True),
     "lambda_x86_64_gb_second": PriceSource(_LAMBDA, verified=True),
     "lambda_arm64_gb_second": PriceSource(_LAMBDA, verified=True),
     "sns_request_million": PriceSource(_SNS_TOLD, verified=True),
-    "sns_fifo_publish_million": PriceSource(_SNS, verified=False),
+    "sns_fifo_publish_million": PriceSource(_SNS_TOLD, verified=True),
     "sns_fifo_publish_gb": PriceSource(_SNS, verified=False),
     "sns_fifo_delivery_million": PriceSource(_SNS, verified=False),
     "sns_fifo_delivery_gb": PriceSource(_SNS, verified=False),
     "logs_gb": PriceSource(_CLOUDWATCH_TOLD, verified=True),
     "metric_month": PriceSource("https://signoz.io/guides/cloudwatch-pricing", verified=True),
-    "alarm_month": PriceSource(_CLOUDWATCH, verified=False),
+    "alarm_month": PriceSource(_ALARMS, verified=True),
     "dashboard_month": PriceSource(_CLOUDWATCH_TOLD, verified=True),
 }
 """By the name of a price. What is not verified is the list price as it is commonly known."""
