@@ -58,6 +58,7 @@ def check(cost: Cost, expected: dict[str, float], *, gb_second: float = 0.000_01
     watching = ("metrics", "metrics of the log", "alarms", "dashboard")
     assert sum(parts[f"CloudWatch {name}"] for name in watching) == pytest.approx(WATCHING_USD)
     assert parts["DynamoDB sweeps"] == pytest.approx(SWEEPS_USD)
+    assert parts["DynamoDB stream reads by Lambda"] == 0
     assert parts["Lambda sweeper: requests"] + parts["Lambda sweeper: duration"] == pytest.approx(sweeper)
     named = {*expected, *(f"CloudWatch {name}" for name in watching)}
     assert {*parts} - named == {
