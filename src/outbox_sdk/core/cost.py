@@ -205,8 +205,8 @@ class _Model(msgspec.Struct, frozen=True):
         if billed.metrics:
             figures = _month(invocations) * (FIGURES_BYTES + VALUE_BYTES * latencies) + sweeps * FIGURES_BYTES
             yield _line("CloudWatch", "figures in the log", figures / _GB, "GB", prices.logs_gb)
-            # Paid for by the hour: a relay that runs less often has hours without a figure.
-            series = RELAY_SERIES * min(1.0, invocations * 3_600) + (SWEEPER_SERIES if billed.sweeper else 0)
+            # Paid for by the hour; the least rate that a workload may have brings an invocation in each.
+            series = RELAY_SERIES + (SWEEPER_SERIES if billed.sweeper else 0)
             yield _line("CloudWatch", "metrics", series, "metrics", prices.metric_month)
         if billed.monitoring:
             yield _line("CloudWatch", "metrics of the log", LOG_METRICS, "metrics", prices.metric_month)
