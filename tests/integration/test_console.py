@@ -3,13 +3,15 @@
 import asyncio
 import signal
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 
 from outbox_sdk import Outbox, RelayConfiguration, open_admin, open_relay
@@ -21,8 +23,8 @@ from tests.support.browser import open_browser
 from tests.support.command import CREDENTIALS, environment
 from tests.support.outbox_process import outbox_command
 from tests.support.outbox_tables import open_outbox_table
-from tests.support.servers import server_or_skip
 from tests.support.topics import open_topic
+from tests.support.unavailable import ServerUnavailable
 
 pytestmark = [pytest.mark.integration, pytest.mark.once]
 
@@ -49,12 +51,29 @@ async def relaying(configuration: RelayConfiguration, credentials: tuple[str, st
         stop.set()
 
 
+@contextmanager
+def browser_or_skip() -> Iterator[Chrome]:
+    """Open a browser; without one the test is skipped in CI too, for it is the system's and no package."""
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(open_browser())
+        except ServerUnavailable as error:
+            pytest.skip(str(error))
+        yield browser
+
+
 def text_of(browser: Chrome) -> str:
-    return browser.find_element(By.TAG_NAME, "main").text
+    """Read the page; a page that makes way for another one meanwhile is read anew."""
+    ignored = (StaleElementReferenceException, NoSuchElementException)
+    wait = WebDriverWait(browser, 30, ignored_exceptions=ignored)
+    return wait.until(lambda shown: shown.find_element(By.TAG_NAME, "main").text)
 
 
 def press(browser: Chrome, words: str) -> None:
-    browser.find_element(By.XPATH, f"//button[contains(., '{words}')]").click()
+    """Press a button, and wait until its page is gone."""
+    button = browser.find_element(By.XPATH, f"//button[contains(., '{words}')]")
+    button.click()
+    WebDriverWait(browser, 30).until(staleness_of(button))
 
 
 class Visit:
@@ -79,6 +98,8 @@ class Visit:
         press(self.browser, "Redrive the chosen")
         before = text_of(self.browser)
         press(self.browser, "Redrive 1 message")
+        # The page of a task that is under way shows itself anew until it is done.
+        WebDriverWait(self.browser, 30).until(lambda shown: "Done:" in text_of(shown))
         return before, text_of(self.browser)
 
     def load_until_it_says(self, path: str, words: str) -> str:
@@ -122,7 +143,7 @@ async def test_a_parked_message_is_found_redriven_and_dispatched(ministack: Embe
             open_admin(configuration, credentials=credentials) as admin,
             serving(admin) as address,
         ):
-            with server_or_skip(open_browser()) as browser:
+            with browser_or_skip() as browser:
                 visit = Visit(browser, address)
                 await follow_a_message(visit, configuration, credentials, ministack)
 
