@@ -726,3 +726,20 @@ async def test_it_stops_within_an_aggregate_too() -> None:
     await redrive(desk.context, Selection(), Conduct())
     await desk.relay()
     assert desk.sent == [f"m-{number}" for number in range(50)]
+
+
+async def test_nothing_goes_on_reading_when_it_has_been_stopped() -> None:
+    desk = Desk()
+    for number in range(600):
+        desk.write(f"m-{number}", f"o-{number}")
+    await desk.relay()
+    desk.now = datetime.now(UTC) + timedelta(seconds=1)
+    stop = asyncio.Event()
+
+    def on_progress(report: Any) -> None:
+        if report.done >= 10:
+            stop.set()
+
+    before = asyncio.all_tasks()
+    await replay(desk.context, Selection(), Conduct(stop=stop, on_progress=on_progress))
+    assert asyncio.all_tasks() == before

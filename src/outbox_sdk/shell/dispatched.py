@@ -1,7 +1,7 @@
 """Reading what is dispatched, which no index holds: by aggregate, or the whole table in segments."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 from outbox_sdk.core.identifiers import AggregateId, Item, ItemKey
 from outbox_sdk.core.replay import list_aggregate_request, list_dispatched_request
@@ -19,7 +19,7 @@ _WAITING = 256
 
 async def read_dispatched(
     context: AdminContext, selection: Selection, *, on_page: Callable[[int], None]
-) -> AsyncIterator[Sequence[SeenItem]]:
+) -> AsyncGenerator[Sequence[SeenItem], None]:
     """Give what is dispatched and meant, all of an aggregate together.
 
     ``since`` and ``until`` are about the last dispatch. With ``aggregate_ids`` and a table keyed by aggregate

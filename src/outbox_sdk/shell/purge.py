@@ -1,6 +1,7 @@
 """A purge: items are deleted for good, the dispatched ones unless told otherwise."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from outbox_sdk.core.backlog import BUCKETS
@@ -46,19 +47,20 @@ async def purge(
     run = TaskRun("purge", context, conduct, began_at=context.now())
     found: set[str | None] = set()
 
-    async def each() -> AsyncIterator[Sequence[SeenItem]]:
+    async def each() -> AsyncGenerator[Sequence[SeenItem], None]:
         left = selection.limit
-        async for together in _read(context, selection, state, run):
-            for seen in together:
-                if run.stopped or left == 0:
-                    return
-                if seen.state != state:
-                    continue
-                left = None if left is None else left - 1
-                found.add(seen.message_id)
-                run.mean(seen)
-                if not conduct.dry_run:
-                    yield [seen]
+        async with aclosing(_read(context, selection, state, run)) as pages:
+            async for together in pages:
+                for seen in together:
+                    if run.stopped or left == 0:
+                        return
+                    if seen.state != state:
+                        continue
+                    left = None if left is None else left - 1
+                    found.add(seen.message_id)
+                    run.mean(seen)
+                    if not conduct.dry_run:
+                        yield [seen]
 
     def request(seen: SeenItem) -> tuple[str, Mapping[str, Any]]:
         return "DeleteItem", purge_request(seen, context.design, context.table_name)
@@ -71,10 +73,11 @@ async def purge(
 
 async def _read(
     context: AdminContext, selection: Selection, state: MessageState, run: TaskRun
-) -> AsyncIterator[Sequence[SeenItem]]:
+) -> AsyncGenerator[Sequence[SeenItem], None]:
     if state == "dispatched":
-        async for together in read_dispatched(context, selection, on_page=lambda _: run.tell()):
-            yield together
+        async with aclosing(read_dispatched(context, selection, on_page=lambda _: run.tell())) as pages:
+            async for together in pages:
+                yield together
         return
     markers = (PARKED,) if state == "parked" else BUCKETS
     yield await read_listed(context, selection, markers)

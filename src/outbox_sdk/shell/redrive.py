@@ -1,6 +1,6 @@
 """A redrive: parked messages become outstanding again, and the relay publishes them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from outbox_sdk.core.redrive import plan_redrive, redrive_request
@@ -54,6 +54,6 @@ async def redrive(context: AdminContext, selection: Selection, conduct: Conduct)
     return run.report()
 
 
-async def _each(groups: Sequence[Sequence[SeenItem]]) -> AsyncIterator[Sequence[SeenItem]]:
+async def _each(groups: Sequence[Sequence[SeenItem]]) -> AsyncGenerator[Sequence[SeenItem], None]:
     for group in groups:
         yield group

@@ -1,6 +1,7 @@
 """A replay: dispatched messages become outstanding once more, and the relay publishes them again."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import Any
 
@@ -44,25 +45,26 @@ async def replay(
     mark = format_instant(began_at)
     found: set[str | None] = set()
 
-    async def each() -> AsyncIterator[Sequence[SeenItem]]:
+    async def each() -> AsyncGenerator[Sequence[SeenItem], None]:
         left = selection.limit
-        async for together in read_dispatched(context, selection, on_page=lambda _: run.tell()):
-            if run.stopped:
-                return
-            for group in plan_replay(together, began_at=began_at):
-                meant: list[SeenItem] = []
-                for seen in group:
-                    found.add(seen.message_id)
-                    if reason := refuse_replay(seen):
-                        run.refuse(seen, reason)
-                    elif left is None or len(meant) < left:
-                        run.mean(seen)
-                        meant.append(seen)
-                left = None if left is None else left - len(meant)
-                if meant and not conduct.dry_run:
-                    yield meant
-                if left == 0:
+        async with aclosing(read_dispatched(context, selection, on_page=lambda _: run.tell())) as pages:
+            async for together in pages:
+                if run.stopped:
                     return
+                for group in plan_replay(together, began_at=began_at):
+                    meant: list[SeenItem] = []
+                    for seen in group:
+                        found.add(seen.message_id)
+                        if reason := refuse_replay(seen):
+                            run.refuse(seen, reason)
+                        elif left is None or len(meant) < left:
+                            run.mean(seen)
+                            meant.append(seen)
+                    left = None if left is None else left - len(meant)
+                    if meant and not conduct.dry_run:
+                        yield meant
+                    if left == 0:
+                        return
 
     def request(seen: SeenItem) -> tuple[str, Mapping[str, Any]]:
         return "UpdateItem", replay_request(

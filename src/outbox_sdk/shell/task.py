@@ -1,7 +1,8 @@
 """Carrying out a redrive, a replay or a purge: writes in order, at a pace, until told to stop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -109,7 +110,7 @@ class TaskRun:
 
     async def write(
         self,
-        groups: AsyncIterator[Sequence[SeenItem]],
+        groups: AsyncGenerator[Sequence[SeenItem], None],
         request: Callable[[SeenItem], tuple[str, Mapping[str, Any]]],
     ) -> None:
         """Write all groups, many side by side and each one after the other within; no more once stopped.
@@ -129,7 +130,8 @@ class TaskRun:
                 slots.release()
 
         async def write_all() -> None:
-            async with asyncio.TaskGroup() as tasks:
+            # Closed at once, and not when somebody collects it: what it reads with ends then, too.
+            async with asyncio.TaskGroup() as tasks, aclosing(groups):
                 async for group in groups:
                     await slots.acquire()
                     if self.stopped:
