@@ -198,7 +198,8 @@ def _carry_out(
             _end(planned)
         if not planned.meant:
             _end(planned)
-        if not typer.confirm(f"{planned.task.capitalize()} {planned.meant} messages?"):
+        messages = "1 message" if planned.meant == 1 else f"{planned.meant} messages"
+        if not typer.confirm(f"{planned.task.capitalize()} {messages}?"):
             stderr.print("Nothing was changed.")
             raise typer.Exit(1)
         total = planned.meant
