@@ -31,6 +31,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.once, pytest.mark.asyncio(loo
 
 OUTBOX = Outbox("outbox")
 SECRET = "s3cr3t-b0dy"
+DESIGN = TableDesign.message_keyed
+"""Of the long history: the index is the same, and it is written in half the time."""
 
 
 class World(NamedTuple):
@@ -195,8 +197,8 @@ async def test_a_status_costs_no_more_for_a_long_history() -> None:
         services = await stack.enter_async_context(open_services(endpoint))
         excuse(services.dynamodb)  # they are written by the test
         for history in (0, 100_000):
-            async with open_outbox_table(endpoint, TableDesign.ordered) as table:
-                items = [*map(_item, range(100)), *map(_dispatched, range(history))]
+            async with open_outbox_table(endpoint, DESIGN, with_stream=False) as table:
+                items = [*map(_outstanding, range(100)), *map(_dispatched, range(history))]
                 await _write(services.dynamodb, table.name, items)
                 context = AdminContext(
                     calls=RetryingCalls(DynamoDbCalls(services.dynamodb)),
@@ -212,10 +214,17 @@ async def test_a_status_costs_no_more_for_a_long_history() -> None:
     assert 51 <= units[0] <= units[1] <= 1.1 * units[0]
 
 
+def _outstanding(number: int) -> dict[str, Any]:
+    entry: Any = Outbox("outbox", design=DESIGN).put(
+        SECRET, aggregate_id=f"o-{number}", topic="orders", message_id=f"m-{number}"
+    )
+    item: dict[str, Any] = entry["Put"]["Item"]
+    return item
+
+
 def _dispatched(number: int) -> dict[str, Any]:
     return {
-        "PK": {"S": f"AGGREGATE#{number // 10}"},
-        "SK": {"S": f"MESSAGE#h-{number}"},
+        "PK": {"S": f"MESSAGE#h-{number}"},
         "MessageId": {"S": f"h-{number}"},
         "CreatedAt": {"S": "2026-11-23T09:00:00.000000Z"},
         "IsDispatched": {"BOOL": True},
