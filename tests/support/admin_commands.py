@@ -1,6 +1,7 @@
 """Runs the commands that look after an outbox in this process, as a script would, and reads their output."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jsonschema  # type: ignore[import-untyped] # has no types of its own
@@ -40,11 +41,13 @@ class AdminCommands(NamedTuple):
 
     endpoint_url: str
     table: str
+    variables: Mapping[str, str] = {}
 
     def run(self, command: str, *options: str, table: str | None = None) -> Done:
         """Run a command to its end."""
         where = ["--table", table or self.table, "--endpoint-url", self.endpoint_url, "--region", "us-east-1"]
-        done = CliRunner().invoke(app, [command, *options, *where], env={**CREDENTIALS, "AWS_PROFILE": None})
+        variables = {**CREDENTIALS, **self.variables, "AWS_PROFILE": None}
+        done = CliRunner().invoke(app, [command, *options, *where], env=variables)
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         documents = []
@@ -55,6 +58,6 @@ class AdminCommands(NamedTuple):
     def run_apart(self, command: str, *options: str) -> tuple[int, list[Any], str]:
         """Run one that listens for signals, in a process; give its exit code, its documents and its words."""
         where = ["--table", self.table, "--endpoint-url", self.endpoint_url, "--region", "us-east-1"]
-        done = run_outbox(command, *options, *where, **CREDENTIALS)
+        done = run_outbox(command, *options, *where, **CREDENTIALS, **self.variables)
         lines = read_lines(command, done.stdout) if "--json" in options else []
         return done.returncode, lines, done.stdout + done.stderr

@@ -5,6 +5,7 @@
 
 import sys
 from collections.abc import Mapping
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,13 +77,25 @@ DOCUMENTS: Mapping[str, type] = {
 
 def encode_schema(command: str) -> str:
     """Write the JSON Schema of a command's lines."""
-    schema: dict[str, Any] = msgspec.json.schema(DOCUMENTS[command])
+    schema: dict[str, Any] = _with_plain_texts(msgspec.json.schema(DOCUMENTS[command]))
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"A line of `outbox {command} --json`",
         **schema,
     }
     return msgspec.json.format(msgspec.json.encode(schema, order="sorted").decode(), indent=2) + "\n"
+
+
+def _with_plain_texts(part: Any) -> Any:
+    """Take the indentation out of descriptions: they are docstrings, which Python 3.13 has without it."""
+    if isinstance(part, dict):
+        return {
+            name: cleandoc(each)
+            if name == "description" and isinstance(each, str)
+            else _with_plain_texts(each)
+            for name, each in part.items()
+        }
+    return [_with_plain_texts(each) for each in part] if isinstance(part, list) else part
 
 
 def write_schemas(directory: Path) -> None:
