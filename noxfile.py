@@ -120,6 +120,16 @@ def test(session: nox.Session) -> None:
 
 
 @nox.session
+def endurance(session: nox.Session) -> None:
+    """Run at full size what every test run does with a tenth: ten thousand sent again, a long history."""
+    install(session, "test")
+    files = ["tests/integration/test_again.py", "tests/integration/test_looking.py"]
+    session.run(
+        "pytest", *files, "-k", "thousands or long_history", *session.posargs, env={"OUTBOX_FULL_SIZE": "1"}
+    )
+
+
+@nox.session
 def simulate(session: nox.Session) -> None:
     """Play many seeds of the simulator, and all mutants: `-- --seeds 15000`, `-- --seed 7` for one trace."""
     install(session, "test")
