@@ -200,7 +200,7 @@ def deploy_data(session: nox.Session) -> None:
 
 @nox.session(python="3.13" if "3.13" in INTERPRETERS else INTERPRETERS[-1])  # what functions run on
 def bench(session: nox.Session) -> None:
-    """Run the benchmarks, or those named after `--`, and write docs/performance.md from what they found."""
+    """Run the benchmarks, or those named after `--`, and write docs/explanation/performance.md from them."""
     install(session, "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)
 

@@ -1,4 +1,4 @@
-"""The page of all answers, docs/performance.md, written from the answers that a run has left behind."""
+"""The page of all answers, docs/explanation/performance.md, written from what a run has left behind."""
 
 from pathlib import Path
 
@@ -21,8 +21,8 @@ QUESTIONS = (
 """The benchmarks, each a module of this package, in the order of the page."""
 
 _ROOT = Path(__file__).parents[2]
-PAGE = _ROOT / "docs" / "performance.md"
-PICTURES = _ROOT / "docs" / "performance"
+PAGE = _ROOT / "docs" / "explanation" / "performance.md"
+PICTURES = _ROOT / "docs" / "explanation" / "performance"
 _RESULTS = _ROOT / "benchmarks" / "results"
 
 _INTRODUCTION = """# Performance

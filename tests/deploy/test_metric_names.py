@@ -115,7 +115,7 @@ def table_rows(page: str, heading: str) -> list[list[str]]:
 
 
 def test_the_page_lists_each_metric_with_its_unit_and_its_alarms() -> None:
-    page = (ROOT / "docs" / "metrics.md").read_text()
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text()
     for heading, metrics, whose in (
         ("The relay", RELAY_METRICS, "@relay_function@"),
         ("The sweeper", SWEEPER_METRICS, "@sweeper_function@"),
@@ -138,7 +138,7 @@ def test_the_page_lists_each_metric_with_its_unit_and_its_alarms() -> None:
 
 
 def test_the_page_lists_each_alarm_with_its_threshold() -> None:
-    page = (ROOT / "docs" / "metrics.md").read_text()
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text()
 
     assert [row[:2] for row in table_rows(page, "The alarms")] == [
         [f"`{name}`", condition(alarm)] for name, alarm in alarms().items()

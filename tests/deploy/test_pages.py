@@ -8,7 +8,7 @@ import pytest
 from tests.support.cloudformation import load_template
 from tests.support.documents import ROOT
 
-PAGES = [ROOT / "docs" / "deploy.md", ROOT / "deploy" / "sam" / "README.md"]
+PAGES = [ROOT / "docs" / "how-to" / "deploy.md", ROOT / "deploy" / "sam" / "README.md"]
 
 
 def joined(path: Path) -> str:

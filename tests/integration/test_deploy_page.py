@@ -1,4 +1,4 @@
-"""docs/deploy.md is done as it says: its commands in a shell, its program, its list of permissions."""
+"""docs/how-to/deploy.md is done as it says: its commands in a shell, its program, its list of permissions."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ from tests.support.documents import ROOT
 # What runs here is the same on every interpreter.
 pytestmark = [pytest.mark.integration, pytest.mark.once]
 
-PAGE = (ROOT / "docs" / "deploy.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "deploy.md").read_text()
 
 
 def section(title: str) -> str:

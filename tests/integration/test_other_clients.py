@@ -1,4 +1,4 @@
-"""What docs/transactions.md shows for boto3, aioboto3 and PynamoDB runs, where each of them is installed."""
+"""What docs/how-to/transactions.md shows for boto3, aioboto3 and PynamoDB runs, where each is installed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/console.md: ``python -m tests.support.console_pictures docs/console``."""
+"""Takes the pictures of the console: ``python -m tests.support.console_pictures docs/how-to/console``."""
 
 import asyncio
 import sys

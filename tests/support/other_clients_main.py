@@ -1,4 +1,4 @@
-"""Executes what docs/transactions.md shows for one client, where it is installed; prints what came of it.
+"""Executes what docs/how-to/transactions.md shows for one client, where it is there; prints what came of it.
 
 Arguments: the client, an endpoint, and what the tables of the example are called there: outbox and orders.
 """
@@ -18,12 +18,12 @@ ROOT = Path(__file__).parents[2]
 
 def example(heading: str, outbox: str, orders: str) -> dict[str, Any]:
     """Execute the block under a heading of the page, and give what it defines."""
-    page = (ROOT / "docs" / "transactions.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "how-to" / "transactions.md").read_text(encoding="utf-8")
     found = re.search(rf"^### {heading}\n+```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert found, heading
     code = found[1].replace('"outbox"', repr(outbox)).replace('"orders"', repr(orders))
     namespace: dict[str, Any] = {"__name__": heading}
-    exec(compile(code, f"docs/transactions.md: {heading}", "exec"), namespace)  # noqa: S102 - our own page
+    exec(compile(code, f"docs/how-to/transactions.md: {heading}", "exec"), namespace)  # noqa: S102 - our own page
     return namespace
 
 

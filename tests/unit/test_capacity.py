@@ -158,7 +158,7 @@ def test_the_lag_stays_below_the_limit_and_grows_above_it(limits: dict[str, Any]
 
 
 def test_the_page_shows_what_the_model_gives() -> None:
-    page = ROOT / "docs" / "capacity.md"
+    page = ROOT / "docs" / "explanation" / "capacity.md"
     examples = "\n".join("\n".join(block) + "\n" for block in code_blocks(page, "python"))
     test = doctest.DocTestParser().get_doctest(examples, {}, page.name, str(page), 0)
 

@@ -63,12 +63,12 @@ async def test_a_transaction_with_boto3_is_refused_before_its_block(opened: Any,
             entered.append(tx)
             tx.add(DELETE)
 
-    with pytest.raises(ConfigurationError, match=r"docs/transactions\.md#boto3") as refused:
+    with pytest.raises(ConfigurationError, match=r"docs/how-to/transactions\.md#boto3") as refused:
         await commit()
     assert refused.value.variable == "client"
     assert entered == []
     assert calls.made == []
-    assert "\n### boto3\n" in (ROOT / "docs" / "transactions.md").read_text(encoding="utf-8")
+    assert "\n### boto3\n" in (ROOT / "docs" / "how-to" / "transactions.md").read_text(encoding="utf-8")
 
 
 async def test_bodies_are_not_written_by_boto3() -> None:
@@ -90,11 +90,11 @@ async def test_a_client_that_is_not_entered_is_refused() -> None:
 
 @pytest.mark.parametrize("create", [create_outbox_table, create_inbox_table])
 async def test_tables_are_not_made_by_boto3(create: Any, calls: Calls) -> None:
-    with pytest.raises(ConfigurationError, match=r"docs/table\.md#creating-it") as refused:
+    with pytest.raises(ConfigurationError, match=r"docs/reference/table\.md#creating-it") as refused:
         await create(calls.client, "t")
     assert refused.value.variable == "dynamodb_client"
     assert calls.made == []
-    assert "\n## Creating it\n" in (ROOT / "docs" / "table.md").read_text(encoding="utf-8")
+    assert "\n## Creating it\n" in (ROOT / "docs" / "reference" / "table.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("place", range(5))

@@ -17,7 +17,7 @@ from outbox_sdk.core.workload import Workload
 from tests.support.admin_commands import read_lines
 from tests.support.documents import ROOT
 
-PAGE = ROOT / "docs" / "cost.md"
+PAGE = ROOT / "docs" / "how-to" / "cost.md"
 
 
 def run(*arguments: str) -> Result:

@@ -493,7 +493,7 @@ def test_runtimes_have_dates_and_the_default_has_years() -> None:
 
 
 def test_the_page_runs() -> None:
-    namespace = page_namespace(ROOT / "docs" / "doctor.md")
+    namespace = page_namespace(ROOT / "docs" / "how-to" / "doctor.md")
 
     assert namespace["problem"].startswith("--plan: has no relay")
     assert set(namespace["policy"]["Statement"][0]["Action"]) <= {each.action for each in READS}
@@ -508,7 +508,7 @@ def test_the_policy_of_the_doctor_allows_its_calls_and_changes_nothing() -> None
 
 
 def test_the_page_has_every_check_and_no_other() -> None:
-    page = (ROOT / "docs" / "doctor.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "doctor.md").read_text()
     rows = re.findall(r"^\| `([a-z-]+\.[a-z-]+)` \| (\w+)[^|]*\| (.+?) \|", page, re.MULTILINE)
 
     assert {name: (severity, title) for name, severity, title in rows} == {

@@ -49,20 +49,20 @@ def test_the_service_of_the_readme_has_thirty_lines() -> None:
 
 
 def test_the_page_of_the_producer_runs_from_top_to_bottom() -> None:
-    namespace = page_namespace(ROOT / "docs" / "producer.md")
+    namespace = page_namespace(ROOT / "docs" / "how-to" / "producer.md")
 
     assert namespace["entry"]["Put"]["Item"]["MessageType"] == {"S": "order.created"}
 
 
 def test_the_page_of_the_consumer_runs_from_top_to_bottom() -> None:
-    namespace = page_namespace(ROOT / "docs" / "consumer.md")
+    namespace = page_namespace(ROOT / "docs" / "how-to" / "consumer.md")
 
     assert namespace["seen"] == [("m-1", 120)]
 
 
 def test_the_lambda_consumer_of_its_page_opens_one_client() -> None:
     """Three messages of two invocations, one after the other, and then many at a time."""
-    page = page_namespace(ROOT / "docs" / "consumer.md")
+    page = page_namespace(ROOT / "docs" / "how-to" / "consumer.md")
     double = InMemoryStack().client()
     double.create_table("bills", "PK")
     double.create_table("inbox", "PK", "SK")
@@ -104,13 +104,13 @@ def test_the_lambda_consumer_of_its_page_opens_one_client() -> None:
 
 
 def test_the_page_of_destinations_runs_from_top_to_bottom() -> None:
-    namespace = page_namespace(ROOT / "docs" / "destinations.md")
+    namespace = page_namespace(ROOT / "docs" / "how-to" / "destinations.md")
 
     assert [each.topic for each in namespace["stack"].published] == ["kinesis:orders"]
 
 
 def test_the_page_of_the_claim_check_runs_from_top_to_bottom() -> None:
-    namespace = page_namespace(ROOT / "docs" / "claim-check.md")
+    namespace = page_namespace(ROOT / "docs" / "how-to" / "claim-check.md")
     stack, s3, work = namespace["stack"], namespace["s3"], namespace["place_order_yourself"]
 
     asyncio.run(work(namespace["dynamodb"], s3, "y" * 200_000))
@@ -165,7 +165,7 @@ def test_json_shown_is_json() -> None:
 
 
 def test_the_configuration_page_lists_every_variable_with_its_default() -> None:
-    rows = table_rows(ROOT / "docs" / "configuration.md", "| variable |")
+    rows = table_rows(ROOT / "docs" / "reference" / "configuration.md", "| variable |")
     documented = {
         tuple(re.findall(r"`([^`]+)`", row[0])): re.findall(r"`([^`]+)`", row[1])[:1] for row in rows
     }
@@ -184,7 +184,7 @@ def test_the_configuration_page_lists_every_variable_with_its_default() -> None:
 
 
 def test_the_table_page_names_every_attribute_of_the_design() -> None:
-    page = (ROOT / "docs" / "table.md").read_text()
+    page = (ROOT / "docs" / "reference" / "table.md").read_text()
     design = TableDesign.ordered
     names = [getattr(design, field) for field in design.__struct_fields__ if field != "keyed_by"]
 
@@ -194,7 +194,7 @@ def test_the_table_page_names_every_attribute_of_the_design() -> None:
 def test_the_table_page_tells_every_reason_to_park_by_its_name() -> None:
     core = "".join([path.read_text() for path in (ROOT / "src/outbox_sdk/core").glob("*.py")])
     reasons = set(re.findall(r'Refusal\(f?"([a-z-]+)', core))
-    rows = table_rows(ROOT / "docs" / "table.md", "| reason |")
+    rows = table_rows(ROOT / "docs" / "reference" / "table.md", "| reason |")
     told = {text.partition(":")[0] for row in rows for text in re.findall(r"`([^`]+)`", row[0])}
 
     assert {"destination-not-allowed", "size", "hops"} <= reasons
@@ -202,7 +202,7 @@ def test_the_table_page_tells_every_reason_to_park_by_its_name() -> None:
 
 
 def test_the_page_of_guarantees_names_tests_and_invariants_that_are_there() -> None:
-    page = (ROOT / "docs" / "guarantees.md").read_text()
+    page = (ROOT / "docs" / "explanation" / "guarantees.md").read_text()
     named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", page)
     simulated = [
         name for text in re.findall(r"simulated: ([^;|]*)", page) for name in re.findall(r"`([^`]+)`", text)

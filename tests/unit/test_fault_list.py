@@ -14,7 +14,7 @@ NOT_SHOWN = re.compile(r"Not shown here: \w.{8,}")
 
 def fault_rows() -> list[tuple[int, str]]:
     """Give the number and the last cell of each row of the page."""
-    lines = (ROOT / "docs" / "faults.md").read_text().splitlines()
+    lines = (ROOT / "docs" / "explanation" / "faults.md").read_text().splitlines()
     rows = [[cell.strip() for cell in line.strip().strip("|").split(" | ")] for line in lines]
     return [(int(row[0]), row[-1]) for row in rows if row[0].isdigit()]
 

@@ -8,12 +8,12 @@ import pytest
 
 from outbox_sdk.cli.documents import DOCUMENTS, encode_schema
 
-SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
+SCHEMAS = Path(__file__).parents[2] / "docs" / "reference" / "schemas"
 
 
 @pytest.mark.parametrize("command", DOCUMENTS)
 def test_the_schema_is_that_of_what_is_printed(command: str) -> None:
-    """After a change: `python -m outbox_sdk.cli.documents docs/schemas`."""
+    """After a change: `python -m outbox_sdk.cli.documents docs/reference/schemas`."""
     assert (SCHEMAS / f"{command}.json").read_text(encoding="utf-8") == encode_schema(command)
 
 

@@ -1,4 +1,4 @@
-"""docs/performance.md is what the benchmarks have found, and nobody's wish."""
+"""docs/explanation/performance.md is what the benchmarks have found, and nobody's wish."""
 
 import re
 from pathlib import Path

@@ -18,7 +18,7 @@ from outbox_sdk.core.when import parse_when
 from outbox_sdk.core.workload import parse_rate
 from tests.support.documents import ROOT
 
-PAGE = (ROOT / "docs" / "runbook.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "runbook.md").read_text()
 SECTIONS: dict[str, str] = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n?)*)", PAGE, re.MULTILINE))
 LINES = re.findall(r"^(outbox .+)$", PAGE, re.MULTILINE)
 AWS_LINES = re.findall(r"^(aws .+)$", PAGE, re.MULTILINE)
@@ -111,7 +111,7 @@ def test_variables_and_checks_that_are_named_are_there() -> None:
 
 def test_each_line_that_waits_for_a_person_is_in_it() -> None:
     """Those at ERROR ring; what they mean stands in the section of the one or the other function."""
-    page = (ROOT / "docs" / "configuration.md").read_text()
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
     rows = re.findall(r"^\| (`\w+`[^|]*) \| `ERROR`", page, re.MULTILINE)
     lines = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     told = SECTIONS["`RelayErrorLines`"] + SECTIONS["`SweeperErrorLines`"]

@@ -9,7 +9,7 @@ from tests.support.documents import ROOT
 
 def page_namespace(name: str, *, until: str | None = None) -> dict[str, Any]:
     """Execute a page's Python blocks one after the other, and give what they define."""
-    text = (ROOT / "docs" / name).read_text(encoding="utf-8").partition(until or "\x00")[0]
+    text = (ROOT / "docs" / "how-to" / name).read_text(encoding="utf-8").partition(until or "\x00")[0]
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 2
     namespace: dict[str, Any] = {"__name__": name}

@@ -169,7 +169,9 @@ def _print(report: CostReport) -> None:
         f"each, {report.messages_per_invocation:.1f} in an invocation{lag}"
     )
     if not report.sustainable:
-        typer.echo(f"These settings do not carry that rate ({report.bottleneck}): see docs/capacity.md")
+        typer.echo(
+            f"These settings do not carry that rate ({report.bottleneck}): see docs/explanation/capacity.md"
+        )
     options: list[tuple[object, ...]] = [
         (each.option, each.now, _other(each), _usd(each.usd), f"{each.difference_usd:+,.2f}")
         for each in report.options

@@ -56,7 +56,7 @@ async def create_outbox_table(
 
 def check_client(client: object, argument: str, method: str) -> None:
     """Refuse a client that cannot be awaited; see :func:`~outbox_sdk.shell.clients.check_async_client`."""
-    instead = "give one of aiobotocore (docs/table.md#creating-it)"
+    instead = "give one of aiobotocore (docs/reference/table.md#creating-it)"
     check_async_client(client, argument, method, instead=instead)
 
 

@@ -40,7 +40,7 @@ else:
 
 __all__ = ["PlainTransaction", "Transaction", "open_outbox_transaction", "open_transaction"]
 
-_WITH_BOTO3 = "use outbox.put(…) with its transact_write_items (docs/transactions.md#boto3)"
+_WITH_BOTO3 = "use outbox.put(…) with its transact_write_items (docs/how-to/transactions.md#boto3)"
 
 
 class PlainTransaction:
