@@ -174,7 +174,7 @@ async def test_orphans_are_swept_page_by_page_and_nothing_else(
 
     async def sweep(days: float) -> dict[str, Any]:
         # The clock of what has a server's time is the sweep's own.
-        context = replace(stack._context, now=lambda: began + days * DAY)
+        context = replace(stack.context, now=lambda: began + days * DAY)
         report = await sweep_claims(context, case.s3, place, minimum_age_days=14)
         assert report.succeeded, report
         return {"deleted": report.deleted, **report.kept}

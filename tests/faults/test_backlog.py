@@ -90,7 +90,7 @@ async def test_fault_61_mapping_made_anew_at_the_end_of_the_stream() -> None:
     report = await stack.relay()
     assert report.records == ()
 
-    later = dataclasses.replace(stack._context, now=lambda: time.time() + 7_200.0)
+    later = dataclasses.replace(stack.context, now=lambda: time.time() + 7_200.0)
     swept = await sweep(later, stack.table, sweep_after=3_600.0, limit=100)
     report = await stack.relay()
 
@@ -109,7 +109,7 @@ async def test_fault_62_stream_made_anew() -> None:
     stack.table.put(message_entry("before"))
     stack._relayed = len(stack.table.records)  # the old stream, which nobody reads any more
 
-    later = dataclasses.replace(stack._context, now=lambda: time.time() + 7_200.0)
+    later = dataclasses.replace(stack.context, now=lambda: time.time() + 7_200.0)
     await sweep(later, stack.table, sweep_after=3_600.0, limit=100)
     stack.table.put(message_entry("after"))
     new_arn = "arn:aws:dynamodb:us-east-1:000000000000:table/outbox/stream/2026-12-01T00:00:00.000"
@@ -125,6 +125,6 @@ async def test_fault_62_stream_made_anew() -> None:
 async def test_a_sweep_finds_every_marker_of_an_outstanding_item(marker: str) -> None:
     stack = InMemoryStack()
     stack.table.put(message_entry("m", NotDispatched={"S": marker}))
-    later = dataclasses.replace(stack._context, now=lambda: time.time() + 7_200.0)
+    later = dataclasses.replace(stack.context, now=lambda: time.time() + 7_200.0)
 
     assert (await sweep(later, stack.table, sweep_after=3_600.0, limit=100)).touched == 1

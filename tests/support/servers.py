@@ -25,8 +25,6 @@ __all__ = ["open_dynamodb_local", "open_moto", "server_or_skip"]
 
 _Server = TypeVar("_Server")
 
-_MOTO_MAIN = Path(__file__).with_name("moto_main.py")
-
 
 @contextmanager
 def server_or_skip(server: AbstractContextManager[_Server]) -> Iterator[_Server]:
@@ -84,4 +82,4 @@ def open_moto(*, startup_timeout_seconds: float = 60.0) -> Iterator[str]:
 
 def _moto_plan(port: int, scratch_directory: Path) -> LaunchPlan:
     environment = basic_environment(scratch_directory) | {"MOTO_PORT": str(port)}
-    return LaunchPlan((executable, str(_MOTO_MAIN), str(port)), environment)
+    return LaunchPlan((executable, "-m", "outbox_sdk._local_server.moto_main", str(port)), environment)

@@ -94,7 +94,7 @@ async def test_an_observer_that_fails_ends_the_reading_and_repeats_nothing(
 
     with pytest.raises(BrokenPipeError):
         await asyncio.wait_for(
-            Relay(stack._context, services, AwsAccess(region="us-east-1")).follow(
+            Relay(stack.context, services, AwsAccess(region="us-east-1")).follow(
                 stop=stop, on_batch=on_batch
             ),
             timeout=30,

@@ -210,7 +210,7 @@ async def test_a_message_waits_from_its_record_to_its_acceptance() -> None:
     event = {"Records": list(stack.table.records)}
     committed = event["Records"][0]["dynamodb"]["ApproximateCreationDateTime"] = 1_000.0
 
-    report = await relay_batch(replace(stack._context, now=lambda: committed + 1.25), event)
+    report = await relay_batch(replace(stack.context, now=lambda: committed + 1.25), event)
 
     assert (report.published, report.latencies) == (1, (1.25,))
 
@@ -232,7 +232,7 @@ async def test_what_a_touch_brings_is_published_without_a_latency() -> None:
     item = entry["Put"]["Item"]
     event = write_event([insert_record(dict(item), 1, event_name="MODIFY", old=dict(item))])
 
-    report = await relay_batch(stack._context, event)
+    report = await relay_batch(stack.context, event)
 
     assert (report.published, report.latencies) == (1, ())
 
@@ -240,8 +240,8 @@ async def test_what_a_touch_brings_is_published_without_a_latency() -> None:
 async def test_what_is_only_marked_again_was_published_before() -> None:
     stack = InMemoryStack()
     event = write_event(insert_records(3, Topic={"S": "t"}))
-    first = await relay_batch(stack._context, event)
-    again = await relay_batch(stack._context, event)
+    first = await relay_batch(stack.context, event)
+    again = await relay_batch(stack.context, event)
 
     assert (first.published, len(first.latencies)) == (3, 3)
     assert (again.published, again.latencies) == (0, ())
@@ -264,7 +264,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> InMemoryStack:
     @asynccontextmanager
     async def open_relay(*_: Any, **__: Any) -> AsyncIterator[Relay]:
         clients: Any = None
-        relay = Relay(stack._context, clients, AwsAccess(region="us-east-1"))
+        relay = Relay(stack.context, clients, AwsAccess(region="us-east-1"))
 
         async def read_backlog_size(*, remaining_seconds: float | None = None) -> BacklogSize:
             return BacklogSize(outstanding=7, parked=1, oldest_age_seconds=90.0)
@@ -537,7 +537,7 @@ async def test_a_message_that_is_not_accepted_counts_as_none(stack: InMemoryStac
     topics = InMemoryTopics()
     for number in range(2):
         topics.fail(f"m-{number}", "AuthorizationError")
-    report = await relay_batch(replace(stack._context, publisher=topics), event_of(2))
+    report = await relay_batch(replace(stack.context, publisher=topics), event_of(2))
 
     assert (report.published, report.latencies) == (0, ())
     assert named(measure_batch(report, now=0.0))["FailedConfiguration"] == 2

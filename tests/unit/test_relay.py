@@ -51,7 +51,7 @@ async def test_what_was_removed_before_it_was_relayed_is_published() -> None:
 async def test_what_the_deleting_mark_removed_is_not_published_again() -> None:
     stack = InMemoryStack()
     table = InMemoryTable(deletes=True)
-    context = dataclasses.replace(stack._context, table=table, marker=table)
+    context = dataclasses.replace(stack.context, table=table, marker=table)
     table.put(entries(1)[0]["Put"]["Item"])
     await relay_batch(context, {"Records": list(table.records)})
     assert [record["eventName"] for record in table.records] == ["INSERT", "REMOVE"]
@@ -75,7 +75,7 @@ async def test_one_mark_that_is_refused_takes_no_other_along() -> None:
     table = OneBadMark()
     for entry in entries(10):
         table.put(entry["Put"]["Item"])
-    context = dataclasses.replace(stack._context, table=table, marker=table)
+    context = dataclasses.replace(stack.context, table=table, marker=table)
 
     report = await relay_batch(context, {"Records": list(table.records)})
 
@@ -95,7 +95,7 @@ async def test_a_publish_that_hangs_keeps_no_other_message_unmarked() -> None:
     topics, stack = OneHangingTopic(), InMemoryStack()
     slow = OUTBOX.put("{}", aggregate_id="z", topic="slow", message_id="slow")
     stack.write(*entries(5), slow)
-    context = dataclasses.replace(stack._context, publisher=topics)
+    context = dataclasses.replace(stack.context, publisher=topics)
 
     report = await relay_batch(context, {"Records": list(stack.table.records)}, remaining_seconds=1.3)
 
@@ -131,7 +131,7 @@ async def test_an_old_backlog_is_not_parked_for_a_moments_denial() -> None:
     stack.write(*entries(3))
     now = time.time() + 7_200.0
     clock = [now]
-    context = dataclasses.replace(stack._context, publisher=topics, now=lambda: clock[0])
+    context = dataclasses.replace(stack.context, publisher=topics, now=lambda: clock[0])
     batch = {"Records": list(stack.table.records)}
 
     counts = []
@@ -147,7 +147,7 @@ async def test_a_moments_denial_a_day_later_begins_the_hour_anew() -> None:
     stack, topics = InMemoryStack(), DeniedOnce()
     stack.write(*entries(2))
     clock = [time.time()]
-    context = dataclasses.replace(stack._context, publisher=topics, now=lambda: clock[0])
+    context = dataclasses.replace(stack.context, publisher=topics, now=lambda: clock[0])
     one, other = stack.table.records
 
     await relay_batch(context, {"Records": [one]})  # mended then, and published by another process
@@ -164,15 +164,15 @@ async def test_a_park_on_its_way_leaves_alone_what_was_mended_and_redriven() -> 
     del bad["Put"]["Item"]["Topic"]
     stack.write(bad, held)
     old = {"Records": list(stack.table.records)}
-    assert (await relay_batch(stack._context, old)).counts() == {"dispatched": 1, "parked": 1}
+    assert (await relay_batch(stack.context, old)).counts() == {"dispatched": 1, "parked": 1}
     (key,) = [key for key, item in stack.table.items.items() if item.get("ParkReason")]
     item = {name: value for name, value in stack.table.items[key].items() if not name.startswith("Park")}
     mended = {**item, "Topic": {"S": "t"}, "RedriveCount": {"N": "1"}, "NotDispatched": {"S": "04"}}
     mended["NotDispatched"] = bad["Put"]["Item"]["NotDispatched"]
     stack.table.put(mended)
 
-    again = await relay_batch(stack._context, old)
-    report = await relay_batch(stack._context, {"Records": stack.table.records[-1:]})
+    again = await relay_batch(stack.context, old)
+    report = await relay_batch(stack.context, {"Records": stack.table.records[-1:]})
 
     assert again.counts() == {"settled": 2}
     assert report.counts() == {"dispatched": 1}
@@ -183,7 +183,7 @@ async def test_a_publish_in_between_begins_the_hour_anew() -> None:
     stack, topics = InMemoryStack(), DeniedOnce()
     stack.write(*entries(2))
     clock = [time.time()]
-    context = dataclasses.replace(stack._context, publisher=topics, now=lambda: clock[0])
+    context = dataclasses.replace(stack.context, publisher=topics, now=lambda: clock[0])
     one, other = stack.table.records
 
     await relay_batch(context, {"Records": [one]})
@@ -211,7 +211,7 @@ async def test_what_comes_again_for_an_earlier_records_sake_is_not_published_aga
     for entry in (down, *entries(12)):
         table.put(entry["Put"]["Item"])
     context = dataclasses.replace(
-        stack._context, publisher=topics, table=table, marker=table, jitter=lambda: 0.0
+        stack.context, publisher=topics, table=table, marker=table, jitter=lambda: 0.0
     )
     batch = {"Records": list(table.records)}
 

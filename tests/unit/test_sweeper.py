@@ -316,7 +316,7 @@ async def test_a_touched_backlog_goes_through_the_relay_to_the_last_message() ->
         stack.table.put(item_of(f"a{number % 3}", f"m{number}", DESIGN, Message={"S": f"{number}"}))
     stack._relayed = len(stack.table.records)  # the stream has lost them
 
-    report = await sweep(stack._context, stack.table, sweep_after=0.0, limit=1_000)
+    report = await sweep(stack.context, stack.table, sweep_after=0.0, limit=1_000)
     relayed = await stack.relay()
 
     assert report.touched == 30

@@ -1,6 +1,6 @@
 """A whole outbox in memory: the double of the table, the double of the topics, and the real relay between."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -71,7 +71,7 @@ class InMemoryStack:
         allowed = named if set(services_of(named)) - {"sns"} else None
         self._client = InMemoryClient({table_name: self.table})
         self._relayed = 0
-        self._context = RelayContext(
+        self.context: RelayContext = RelayContext(
             publisher=self.topics,
             table=self.table,
             marker=self.table,
@@ -131,8 +131,8 @@ class InMemoryStack:
         from outbox_sdk.shell.admin import Admin, AdminContext
         from outbox_sdk.shell.table_calls import RetryingCalls
 
-        calls = RetryingCalls(InMemoryCalls(self.table, self._context.table_name))
-        context = AdminContext(calls=calls, table_name=self._context.table_name, design=self.table.design)
+        calls = RetryingCalls(InMemoryCalls(self.table, self.context.table_name))
+        context = AdminContext(calls=calls, table_name=self.context.table_name, design=self.table.design)
         return Admin(context)
 
     async def relay(self) -> BatchReport:
@@ -140,9 +140,14 @@ class InMemoryStack:
 
         The records of the relay's own marks come with the next call, as they do in a stream.
         """
-        records = self.table.records[self._relayed :]
+        return await relay_batch(self.context, {"Records": self.read_records()})
+
+    def read_records(self, limit: int | None = None) -> Sequence[Mapping[str, Any]]:
+        """Give the records that have come since the last time, at most ``limit``, for a reader of your own."""
+        until = None if limit is None else self._relayed + limit
+        records = self.table.records[self._relayed : until]
         self._relayed += len(records)
-        return await relay_batch(self._context, {"Records": records})
+        return records
 
 
 def stream_event(

@@ -1,0 +1,148 @@
+"""The fixtures, as pytest finds them: options, what a project overrides, and the stacks.
+
+Installed with the SDK and loaded by every pytest beside it, so nothing of the SDK is imported before a
+fixture is asked for.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from outbox_sdk.core.catalog import Catalog
+    from outbox_sdk.core.table import TableDesign
+    from outbox_sdk.pytest_plugin.endpoint import Endpoint
+    from outbox_sdk.pytest_plugin.stack import OutboxStack
+
+__all__ = [
+    "outbox_catalog",
+    "outbox_design",
+    "outbox_endpoint",
+    "outbox_memory_stack",
+    "outbox_stack",
+    "outbox_table_name",
+    "outbox_topics",
+    "pytest_addoption",
+]
+
+_FixtureT = TypeVar("_FixtureT", bound=Callable[..., Any])
+
+try:
+    from pytest_asyncio import fixture as _async_fixture
+except ImportError:  # the SDK is installed without the extra
+
+    def _async_fixture(function: _FixtureT) -> _FixtureT:  # type: ignore[no-redef] # what stands in for it
+        def needs_the_extra() -> None:
+            pytest.fail(
+                f'{function.__name__} needs pytest-asyncio. Run: pip install "dynamodb-outbox-sdk[testing]"',
+                pytrace=False,
+            )
+
+        needs_the_extra.__doc__ = function.__doc__
+        fixture: Any = pytest.fixture(name=function.__name__)
+        return fixture(needs_the_extra)  # type: ignore[no-any-return] # a fixture, whatever its type
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--outbox-stack``, and the setting of the same name."""
+    text = "where outbox_stack is: embedded (default), moto, memory, or the URL of a local server"
+    parser.getgroup("outbox").addoption("--outbox-stack", metavar="KIND", help=text)
+    parser.addini("outbox_stack", text, default="embedded")
+
+
+@pytest.fixture(scope="session")
+def outbox_catalog() -> "Catalog[Any] | None":
+    """The events of the project, whose topics are made. Override it in ``conftest.py``."""
+    return None
+
+
+@pytest.fixture(scope="session")
+def outbox_topics() -> Sequence[str]:
+    """Names of further topics to make. Override it where not every topic is in the catalog."""
+    return ()
+
+
+@pytest.fixture(scope="session")
+def outbox_table_name() -> str:
+    """The name of the outbox table, ``outbox``. Override it with what the service is configured with."""
+    return "outbox"
+
+
+@pytest.fixture(scope="session")
+def outbox_design() -> "TableDesign":
+    """The design of the outbox table, ``TableDesign.ordered``. Override it with the service's own."""
+    from outbox_sdk.core.table import TableDesign
+
+    return TableDesign.ordered
+
+
+@pytest.fixture(scope="session")
+def outbox_endpoint(pytestconfig: pytest.Config) -> "Iterator[Endpoint | None]":
+    """The server of this session, started when it is first asked for; ``None`` for the stack in memory."""
+    from outbox_sdk.core.errors import OutboxError
+    from outbox_sdk.pytest_plugin.endpoint import open_endpoint
+
+    kind = pytestconfig.getoption("outbox_stack") or pytestconfig.getini("outbox_stack")
+    if kind == "memory":
+        yield None
+        return
+    opened = open_endpoint(kind)
+    try:
+        endpoint = opened.__enter__()
+    except OutboxError as error:
+        pytest.fail(str(error), pytrace=False)
+    yield endpoint
+    opened.__exit__(None, None, None)
+
+
+@_async_fixture
+async def outbox_stack(
+    outbox_endpoint: "Endpoint | None",
+    outbox_table_name: str,
+    outbox_design: "TableDesign",
+    outbox_catalog: "Catalog[Any] | None",
+    outbox_topics: Sequence[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> "AsyncIterator[OutboxStack]":
+    """An empty outbox for one test: table, topics, a queue behind each, and the relay between.
+
+    On a server the test's environment leads every AWS SDK to it, and nowhere else.
+    """
+    topics = _topics(outbox_catalog, outbox_topics)
+    if outbox_endpoint is None:
+        from outbox_sdk.pytest_plugin.memory import open_memory_stack
+
+        yield open_memory_stack(table_name=outbox_table_name, design=outbox_design, topics=topics)
+        return
+    from outbox_sdk.pytest_plugin.server import open_server_stack
+
+    for name, value in outbox_endpoint.variables().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    async with open_server_stack(
+        outbox_endpoint, table_name=outbox_table_name, design=outbox_design, topics=topics or ()
+    ) as stack:
+        yield stack
+
+
+@pytest.fixture
+def outbox_memory_stack(
+    outbox_table_name: str,
+    outbox_design: "TableDesign",
+    outbox_catalog: "Catalog[Any] | None",
+    outbox_topics: Sequence[str],
+) -> "OutboxStack":
+    """An empty outbox in memory, in less than a millisecond: the same relay between doubles."""
+    from outbox_sdk.pytest_plugin.memory import open_memory_stack
+
+    topics = _topics(outbox_catalog, outbox_topics)
+    return open_memory_stack(table_name=outbox_table_name, design=outbox_design, topics=topics)
+
+
+def _topics(catalog: "Catalog[Any] | None", further: Sequence[str]) -> list[str] | None:
+    """Give the topics that exist; ``None`` where the project names none."""
+    if catalog is None and not further:
+        return None
+    own = [] if catalog is None else [catalog.type_of(each).topic for each in catalog]
+    return sorted({*own, *further})

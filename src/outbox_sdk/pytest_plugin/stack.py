@@ -1,0 +1,289 @@
+"""What a test sees of an outbox: its client, the pump, what was published, and faults to plant."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+
+import msgspec
+
+from outbox_sdk.core.catalog import Catalog
+from outbox_sdk.core.delivery import decode_sqs_record
+from outbox_sdk.core.message_type import find_message_type
+from outbox_sdk.pytest_plugin.faults import FaultPlay, Faults
+from outbox_sdk.pytest_plugin.pump import DrainReport, Pump
+from outbox_sdk.shell.context import RelayContext
+from outbox_sdk.testing.topics import PublishedMessage
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+
+__all__ = ["Backend", "OutboxStack", "Outstanding"]
+
+_EventT = TypeVar("_EventT")
+
+_LAG_SECONDS = 10.0
+_POLL_SECONDS = 0.01
+_SHOWN = 10
+
+
+class Outstanding(msgspec.Struct, frozen=True, kw_only=True):
+    """A message of the table that is not dispatched. ``parked`` is the reason why it was set aside, if it was."""
+
+    message_id: str
+    message_type: str | None = None
+    parked: str | None = None
+
+
+class Backend(Protocol):
+    """Where a stack is: in memory, or on a server that speaks AWS's protocols."""
+
+    context: RelayContext
+    variables: Mapping[str, str]
+    hint: str
+
+    @property
+    def client(self) -> Any:
+        """The client of DynamoDB; Any, because it may be the double."""
+        ...
+
+    async def create_table(self, table_name: str, key_names: Sequence[str]) -> None:
+        """Make a table beside the outbox, with keys of the type string."""
+        ...
+
+    async def read(self) -> Sequence[Mapping[str, Any]]:
+        """Give the next records of one shard, or none."""
+        ...
+
+    async def receive(self) -> Sequence[PublishedMessage]:
+        """Give what has come to the subscribers of all topics since the last time."""
+        ...
+
+    async def outstanding(self) -> Sequence[Outstanding]:
+        """Read the table."""
+        ...
+
+
+class OutboxStack:
+    """An outbox under test; the fixtures ``outbox_stack`` and ``outbox_memory_stack`` give it.
+
+    Between the table and the topics is the relay of the package, and nothing is relayed before
+    :meth:`drain`. What was published is what a queue has received that is subscribed to each topic.
+    """
+
+    def __init__(self, backend: Backend, *, table_name: str) -> None:
+        self.table_name = table_name
+        self._backend = backend
+        self._pump = Pump(backend.context)
+        self._play: FaultPlay | None = None
+        self._published: list[PublishedMessage] = []
+        self._outstanding: Sequence[Outstanding] | None = None
+
+    @property
+    def dynamodb(self) -> "DynamoDBClient":
+        """The client that the service under test commits with."""
+        client: DynamoDBClient = self._backend.client
+        return client
+
+    def variables(self) -> dict[str, str]:
+        """Give the environment that leads programs to this stack; empty for the one in memory."""
+        return dict(self._backend.variables)
+
+    async def create_table(self, table_name: str, *key_names: str) -> None:
+        """Make a table for the service's own data, or for an inbox (``PK`` and ``SK``); keys are strings.
+
+        It ends with the test.
+        """
+        await self._backend.create_table(table_name, key_names)
+
+    async def drain(self) -> DrainReport:
+        """Relay the stream until it is quiet, and collect what was published.
+
+        Ends when no record is left and no message of the table still waits for one. There is nothing to wait
+        for and nothing random in it: the same test takes the same way.
+
+        Raises:
+            AssertionError: messages do not settle, with the reason of each; or the stream does not bring what
+                is in the table. Within :meth:`faults` with ``unavailable`` it gives them as ``waiting``.
+        """
+        clock = asyncio.get_running_loop().time
+        silent_since = clock()
+        while True:
+            records = self._pump.unsettled or await self._backend.read()
+            if records:
+                await self._pump.bring(records, self._play)
+                if self._pump.unsettled:
+                    break
+                silent_since = clock()
+                continue
+            self._outstanding = await self._backend.outstanding()
+            lagging = [each for each in self._outstanding if each.parked is None]
+            if not lagging:
+                break
+            if clock() - silent_since > _LAG_SECONDS:
+                raise AssertionError(_never_came(lagging, self.table_name))
+            await asyncio.sleep(_POLL_SECONDS)
+        self._published += await self._backend.receive()
+        self._outstanding = await self._backend.outstanding()
+        report = self._pump.report()
+        if report.waiting and not (self._play is not None and self._play.unavailable):
+            raise AssertionError(_not_settled(report.waiting, self._backend.hint))
+        return report
+
+    @overload
+    def published(self) -> list[PublishedMessage]: ...
+    @overload
+    def published(self, message_class: type[_EventT], /) -> list[_EventT]: ...
+    def published(self, message_class: type[Any] | None = None, /) -> list[Any]:
+        """Give what subscribers have received up to the last :meth:`drain`, as often as they have, in order.
+
+        Of one class of events, decoded, or else every message as it came, with
+        :meth:`~outbox_sdk.testing.PublishedMessage.to_sqs_record` for a consumer.
+
+        Raises:
+            ConfigurationError: the class has no ``@message``.
+            UndecodableMessageError: a message of this name cannot be read as the class.
+        """
+        if message_class is None:
+            return list(self._published)
+        return [event for _, event in self._decoded(message_class)]
+
+    def assert_published(self, message_class: type[_EventT], /, **fields: object) -> _EventT:
+        """Fail unless an event of the class was published that has these fields; give the first one.
+
+        Raises:
+            AssertionError: says what was published instead, by type and id, with the values of the fields
+                that were asked for and of no others.
+        """
+        found = self._decoded(message_class)
+        for _, event in found:
+            if all(name in _fields_of(event) and _fields_of(event)[name] == value for name, value in fields.items()):
+                return event
+        raise AssertionError(self._not_published(message_class, fields, found))
+
+    def assert_nothing_published(self) -> None:
+        """Fail if anything was published up to the last :meth:`drain`."""
+        self._drained()
+        if self._published:
+            raise AssertionError(f"published were {_census(self._published)}")
+
+    def assert_nothing_outstanding(self) -> None:
+        """Fail if a message was not dispatched by the end of the last :meth:`drain`, or was parked."""
+        outstanding = self._drained()
+        if outstanding:
+            lines = [
+                f"  {each.message_type or 'a message'} {each.message_id}: "
+                + (f"parked, {each.parked}" if each.parked is not None else "not dispatched")
+                for each in outstanding[:_SHOWN]
+            ]
+            raise AssertionError(_listed(f"{len(outstanding)} messages are outstanding", lines, outstanding))
+
+    def outstanding(self) -> list[Outstanding]:
+        """Give what was not dispatched by the end of the last :meth:`drain`, parked messages with their reason."""
+        return list(self._drained())
+
+    @contextmanager
+    def faults(
+        self,
+        *,
+        crash_before_publish: int = 0,
+        crash_after_publish: int = 0,
+        throttle: int = 0,
+        lose_answers: int = 0,
+        fail_entries: int = 0,
+        fail_marks: int = 0,
+        deliver_twice: bool = False,
+        unavailable: Iterable[str] = (),
+    ) -> Iterator[FaultPlay]:
+        """Plant faults for the length of the block, in which :meth:`drain` is called.
+
+        See :class:`~outbox_sdk.pytest_plugin.Faults` for each of them.
+
+        Raises:
+            AssertionError: the block has ended well and a fault has not happened: the test shows nothing.
+        """
+        if self._play is not None:
+            raise AssertionError("faults are planted already; give all of them to one faults(…)")
+        self._play = FaultPlay(
+            Faults(
+                crash_before_publish=crash_before_publish,
+                crash_after_publish=crash_after_publish,
+                throttle=throttle,
+                lose_answers=lose_answers,
+                fail_entries=fail_entries,
+                fail_marks=fail_marks,
+                deliver_twice=deliver_twice,
+                unavailable=unavailable,
+            )
+        )
+        play = self._play
+        try:
+            yield play
+        finally:
+            self._play = None
+        if unplayed := play.unplayed():
+            raise AssertionError(f"faults that never happened: {unplayed}; was there something to drain?")
+
+    def _drained(self) -> Sequence[Outstanding]:
+        if self._outstanding is None:
+            raise AssertionError("nothing has been relayed yet: await outbox_stack.drain() first")
+        return self._outstanding
+
+    def _decoded(self, message_class: type[_EventT]) -> list[tuple[PublishedMessage, _EventT]]:
+        self._drained()
+        catalog: Catalog[_EventT] = Catalog(message_class)
+        name = catalog.type_of(message_class).name
+        decoded = []
+        for message in self._published:
+            delivery = decode_sqs_record(message.to_sqs_record(), self._backend.context.wrapping.kind)
+            if delivery.message_type == name:
+                decoded.append((message, catalog.decode(delivery.body, delivery.attributes)))
+        return decoded
+
+    def _not_published(
+        self,
+        message_class: type[Any],
+        fields: Mapping[str, object],
+        found: Sequence[tuple[PublishedMessage, object]],
+    ) -> str:
+        asked = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+        known = find_message_type(message_class)
+        problem = f"no {known.name if known else message_class.__name__} with {asked or 'any fields'} was published"
+        if not found:
+            return f"{problem}; published were {_census(self._published)}"
+        lines = []
+        for message, event in found[:_SHOWN]:
+            held = _fields_of(event)
+            shown = ", ".join(f"{name}={held[name]!r}" if name in held else f"no {name}" for name in fields)
+            lines.append(f"  {message.message_id}: {shown}")
+        return _listed(problem, lines, found)
+
+
+def _fields_of(event: object) -> Mapping[str, object]:
+    if isinstance(event, Mapping):
+        return event
+    names = [*getattr(type(event), "__annotations__", {}), *getattr(event, "__dict__", {})]
+    names += getattr(event, "__struct_fields__", ())
+    return {name: getattr(event, name) for name in names if hasattr(event, name)}
+
+
+def _census(messages: Sequence[PublishedMessage]) -> str:
+    kinds = Counter([message.attributes.get("MessageType", message.topic) for message in messages])
+    return ", ".join(f"{count} × {kind}" for kind, count in sorted(kinds.items())) or "no messages at all"
+
+
+def _listed(heading: str, lines: Sequence[str], of: Sequence[object]) -> str:
+    more = [f"  and {len(of) - len(lines)} more"] if len(of) > len(lines) else []
+    return "\n".join([f"{heading}:", *lines, *more])
+
+
+def _not_settled(waiting: Mapping[str, str], hint: str) -> str:
+    lines = [f"  {message_id}: {reason}" for message_id, reason in list(waiting.items())[:_SHOWN]]
+    return _listed("messages do not settle", lines, list(waiting)) + f"\n{hint}"
+
+
+def _never_came(lagging: Sequence[Outstanding], table_name: str) -> str:
+    lines = [f"  {each.message_id}" for each in lagging[:_SHOWN]]
+    heading = f"the stream of {table_name} does not bring these messages, though they are outstanding"
+    return _listed(heading, lines, lagging)
