@@ -218,6 +218,13 @@ def package(session: nox.Session) -> None:
 
 
 @nox.session
+def api(session: nox.Session) -> None:
+    """Write docs/reference/public-api.txt anew; `-- --against v0.1.0` lists instead what breaks since."""
+    install(session, "test", project=False)
+    session.run("python", "-m", "tools.public_api", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write the lock files anew from pyproject.toml; `-- --upgrade` also takes newer versions."""
     install(session, "lock", project=False)

@@ -135,6 +135,16 @@ def test_links_lead_to_headings_that_are_there(path: Path) -> None:
         assert anchor in anchors, f"{page}#{anchor}"
 
 
+def test_contributing_opens_with_what_ci_runs() -> None:
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    run = [line for line in lines if re.match(r"python -m pip install |nox -s ", line)]
+    title, block, *_ = (ROOT / "CONTRIBUTING.md").read_text().split("```")
+
+    assert len(run) == 3
+    assert title.split() == ["#", "Contributing"]
+    assert block.splitlines() == ["bash", *run]
+
+
 def test_every_command_shown_is_one_that_exists() -> None:
     """Sessions are defined in the noxfile, and options of `outbox` by its commands."""
     noxfile = (ROOT / "noxfile.py").read_text()

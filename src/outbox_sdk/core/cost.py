@@ -42,13 +42,15 @@ ALARMS = 17
 LOG_METRICS = 2
 """Metrics that are read from the log, for two of the alarms."""
 
-RELAY_SERIES, SWEEPER_SERIES = 3, 4
+RELAY_SERIES = 3
+SWEEPER_SERIES = 4
 """Metrics that have a value where all goes well; one without a value is not paid for in that hour."""
 
 LOG_BYTES = 900
 """Lines of an invocation: Lambda's own of its start, its end and its report, and ``batch_relayed``."""
 
-FIGURES_BYTES, VALUE_BYTES = 370, 4
+FIGURES_BYTES = 370
+VALUE_BYTES = 4
 """The line of figures, and each latency in it."""
 
 _SWEEPS = SECONDS_A_MONTH // 3_600
