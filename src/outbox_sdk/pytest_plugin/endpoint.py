@@ -17,6 +17,7 @@ from outbox_sdk._local_server.loopback import (
 )
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.identifiers import Region
+from outbox_sdk.core.mark import MarkStrategy
 from outbox_sdk.embedded_stack import open_embedded_stack
 from outbox_sdk.shell.aws.access import AwsAccess
 
@@ -29,12 +30,16 @@ _AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebserv
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server that speaks AWS's protocols. Its credentials are dummies that open nothing else."""
+    """A server that speaks AWS's protocols. Its credentials are dummies that open nothing else.
+
+    ``mark_strategy`` is how the relay marks there: not every stand-in knows PartiQL in batches.
+    """
 
     url: str
     region: str
     credentials: tuple[str, str]
     account_id: str | None = None
+    mark_strategy: MarkStrategy = "single"
 
     @property
     def access(self) -> AwsAccess:
@@ -66,7 +71,7 @@ def open_endpoint(kind: str) -> Iterator[Endpoint]:
     if kind == "embedded":
         with open_embedded_stack() as stack:
             keys = (stack.access_key_id, stack.secret_access_key)
-            yield Endpoint(stack.endpoint_url, stack.region, keys, stack.account_id)
+            yield Endpoint(stack.endpoint_url, stack.region, keys, stack.account_id, "batch")
     elif kind == "moto":
         with _open_moto() as url:
             yield Endpoint(url, _REGION, ("test", "test"), _MOTO_ACCOUNT)

@@ -56,7 +56,9 @@ class FaultPlay:
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
         self.unavailable = frozenset(faults.unavailable)
-        counted = [field.name for field in fields(faults) if field.name not in ("deliver_twice", "unavailable")]
+        counted = [
+            field.name for field in fields(faults) if field.name not in ("deliver_twice", "unavailable")
+        ]
         self._asked = {name: int(getattr(faults, name)) for name in counted}
         self._left = dict(self._asked)
         for name, count in self._asked.items():

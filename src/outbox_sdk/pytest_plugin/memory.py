@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from outbox_sdk.core.envelope import EnvelopeKind
 from outbox_sdk.core.table import PARKED, TableDesign
 from outbox_sdk.pytest_plugin.stack import OutboxStack, Outstanding
 from outbox_sdk.testing.client import InMemoryClient
@@ -18,6 +19,7 @@ class MemoryBackend:
     """An :class:`~outbox_sdk.testing.InMemoryStack` as the pump reads it."""
 
     variables: Mapping[str, str] = {}
+    lag = 0.0
     hint = "A topic exists where the catalog or the fixture outbox_topics names it."
 
     def __init__(self, stack: InMemoryStack) -> None:
@@ -76,6 +78,7 @@ def open_memory_stack(
     table_name: str = "outbox",
     design: TableDesign = TableDesign.ordered,
     topics: Iterable[str] | None = None,
+    envelope: EnvelopeKind = "raw",
 ) -> OutboxStack:
     """Make an empty stack in memory, for tests without fixtures. ``topics`` are those that exist, by default any.
 
@@ -91,5 +94,5 @@ def open_memory_stack(
     >>> [message.topic for message in stack.published()]
     ['order--created']
     """
-    stack = InMemoryStack(table_name=table_name, design=design, topics=topics)
+    stack = InMemoryStack(table_name=table_name, design=design, topics=topics, envelope=envelope)
     return OutboxStack(MemoryBackend(stack), table_name=table_name)

@@ -115,9 +115,11 @@ def _code_of(outcome: object) -> str:
     match outcome:
         case Held(code, behind=True):
             return f"behind an earlier message of its aggregate ({code})"
-        case Held(code) | Unmarked(code) | Unparked(_, code):
-            return code
+        case Held(code):
+            return f"not published ({code})"
+        case Unmarked(code):
+            return f"published, and not marked ({code})"
+        case Unparked(reason, code):
+            return f"to be parked for {reason}, and the write fails ({code})"
         case _:
             return type(outcome).__name__
-
-

@@ -42,6 +42,7 @@ class _Clients(NamedTuple):
 class ServerBackend:
     """An outbox on a server, as the pump reads it."""
 
+    lag = 10.0
     hint = (
         "A topic exists where the catalog (fixture outbox_catalog) or the fixture outbox_topics names it, "
         "or where the test has made it."
@@ -72,7 +73,9 @@ class ServerBackend:
         kinds = ("HASH", "RANGE")
         if not 1 <= len(key_names) <= len(kinds):
             raise ConfigurationError("key_names", f"{table_name} needs one or two, not {len(key_names)}")
-        schema: Any = [{"AttributeName": key, "KeyType": kind} for key, kind in zip(key_names, kinds, strict=False)]
+        schema: Any = [
+            {"AttributeName": key, "KeyType": kind} for key, kind in zip(key_names, kinds, strict=False)
+        ]
         await self.client.create_table(
             TableName=table_name,
             KeySchema=schema,
@@ -162,7 +165,10 @@ async def open_server_stack(
         stream_arn = await _create_outbox(clients.dynamodb, table_name, design)
         exits.push_async_callback(clients.dynamodb.delete_table, TableName=table_name)
         subscriptions = await asyncio.gather(
-            *[subscribe(clients.sns, clients.sqs, topic, place) for place, topic in enumerate(sorted(set(topics)))]
+            *[
+                subscribe(clients.sns, clients.sqs, topic, place)
+                for place, topic in enumerate(sorted(set(topics)))
+            ]
         )
         for subscription in subscriptions:
             exits.push_async_callback(subscription.remove, clients.sns, clients.sqs)
@@ -201,4 +207,5 @@ def _configuration(endpoint: Endpoint, table_name: str) -> RelayConfiguration:
         aws_endpoint_url=endpoint.url,
         aws_region=Region(endpoint.region),
         aws_account_id=None if endpoint.account_id is None else AccountId(endpoint.account_id),
+        outbox_mark_strategy=endpoint.mark_strategy,
     )

@@ -23,7 +23,6 @@ __all__ = ["Backend", "OutboxStack", "Outstanding"]
 
 _EventT = TypeVar("_EventT")
 
-_LAG_SECONDS = 10.0
 _POLL_SECONDS = 0.01
 _SHOWN = 10
 
@@ -37,11 +36,16 @@ class Outstanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Backend(Protocol):
-    """Where a stack is: in memory, or on a server that speaks AWS's protocols."""
+    """Where a stack is: in memory, or on a server that speaks AWS's protocols.
+
+    ``lag`` is how long, in seconds, the stream may take to bring what is in the table. ``hint`` says where
+    topics come from.
+    """
 
     context: RelayContext
     variables: Mapping[str, str]
     hint: str
+    lag: float
 
     @property
     def client(self) -> Any:
@@ -121,7 +125,7 @@ class OutboxStack:
             lagging = [each for each in self._outstanding if each.parked is None]
             if not lagging:
                 break
-            if clock() - silent_since > _LAG_SECONDS:
+            if clock() - silent_since >= self._backend.lag:
                 raise AssertionError(_never_came(lagging, self.table_name))
             await asyncio.sleep(_POLL_SECONDS)
         self._published += await self._backend.receive()
@@ -145,6 +149,7 @@ class OutboxStack:
             ConfigurationError: the class has no ``@message``.
             UndecodableMessageError: a message of this name cannot be read as the class.
         """
+        self._drained()
         if message_class is None:
             return list(self._published)
         return [event for _, event in self._decoded(message_class)]
@@ -153,12 +158,16 @@ class OutboxStack:
         """Fail unless an event of the class was published that has these fields; give the first one.
 
         Raises:
-            AssertionError: says what was published instead, by type and id, with the values of the fields
+            AssertionError: there was no :meth:`drain` yet, or none fits: it says what was published instead, by type and id, with the values of the fields
                 that were asked for and of no others.
         """
+        self._drained()
         found = self._decoded(message_class)
         for _, event in found:
-            if all(name in _fields_of(event) and _fields_of(event)[name] == value for name, value in fields.items()):
+            if all(
+                name in _fields_of(event) and _fields_of(event)[name] == value
+                for name, value in fields.items()
+            ):
                 return event
         raise AssertionError(self._not_published(message_class, fields, found))
 
@@ -203,9 +212,7 @@ class OutboxStack:
         Raises:
             AssertionError: the block has ended well and a fault has not happened: the test shows nothing.
         """
-        if self._play is not None:
-            raise AssertionError("faults are planted already; give all of them to one faults(…)")
-        self._play = FaultPlay(
+        play = FaultPlay(
             Faults(
                 crash_before_publish=crash_before_publish,
                 crash_after_publish=crash_after_publish,
@@ -217,13 +224,21 @@ class OutboxStack:
                 unavailable=unavailable,
             )
         )
-        play = self._play
-        try:
+        with self.playing(play):
             yield play
-        finally:
-            self._play = None
         if unplayed := play.unplayed():
             raise AssertionError(f"faults that never happened: {unplayed}; was there something to drain?")
+
+    @contextmanager
+    def playing(self, play: FaultPlay) -> Iterator[None]:
+        """Plant faults for the length of the block, whether all of them happen or not."""
+        if self._play is not None:
+            raise AssertionError("faults are planted already; give all of them to one faults(…)")
+        self._play = play
+        try:
+            yield
+        finally:
+            self._play = None
 
     def _drained(self) -> Sequence[Outstanding]:
         if self._outstanding is None:
@@ -231,7 +246,6 @@ class OutboxStack:
         return self._outstanding
 
     def _decoded(self, message_class: type[_EventT]) -> list[tuple[PublishedMessage, _EventT]]:
-        self._drained()
         catalog: Catalog[_EventT] = Catalog(message_class)
         name = catalog.type_of(message_class).name
         decoded = []
@@ -249,7 +263,9 @@ class OutboxStack:
     ) -> str:
         asked = ", ".join(f"{name}={value!r}" for name, value in fields.items())
         known = find_message_type(message_class)
-        problem = f"no {known.name if known else message_class.__name__} with {asked or 'any fields'} was published"
+        problem = (
+            f"no {known.name if known else message_class.__name__} with {asked or 'any fields'} was published"
+        )
         if not found:
             return f"{problem}; published were {_census(self._published)}"
         lines = []
