@@ -1,6 +1,7 @@
 """Redrive, replay and purge in memory: who is meant, in which order, and what happens in between."""
 
 import asyncio
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from outbox_sdk import Outbox, Selection, TableCallError, TableDesign, decode_sqs_record
 from outbox_sdk.core.envelope import EnvelopeKind
 from outbox_sdk.core.errors import ConfigurationError, InvalidMessageError
-from outbox_sdk.core.identifiers import ItemKey
+from outbox_sdk.core.identifiers import ItemKey, TableName
 from outbox_sdk.core.mark import Mark
 from outbox_sdk.core.outcome import BatchReport
 from outbox_sdk.core.redrive import redrive_request
@@ -617,7 +618,9 @@ async def test_dispatched_messages_are_deleted_and_nothing_else(desk: Desk) -> N
     desk.change("m-3", Topic={"S": "missing"})
     await desk.relay()
     others = len(desk.stack.table.items) - 1
+    assert (await purge(desk.context, Selection(), Conduct())).meant == 0, "dispatched after it began"
 
+    desk.now += timedelta(seconds=5)
     report = await purge(desk.context, Selection(), Conduct())
     assert (report.meant, report.done, report.succeeded) == (1, 1, True)
     assert len(desk.stack.table.items) == others
@@ -647,6 +650,7 @@ async def test_outstanding_ones_are_refused_unless_forced(desk: Desk) -> None:
 async def test_what_was_replayed_in_between_is_not_deleted(desk: Desk) -> None:
     desk.write("m-1")
     await desk.relay()
+    desk.now += timedelta(seconds=5)
 
     def send_again(operation: str, _: Any) -> None:
         if operation == "DeleteItem":
@@ -743,3 +747,49 @@ async def test_nothing_goes_on_reading_when_it_has_been_stopped() -> None:
     before = asyncio.all_tasks()
     await replay(desk.context, Selection(), Conduct(stop=stop, on_progress=on_progress))
     assert asyncio.all_tasks() == before
+
+
+class LongHistory:
+    """Answers scans with pages of dispatched messages, each with a long id, made as they are asked for."""
+
+    pages = 10
+    page_size = 25
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    async def call(self, operation: str, arguments: Any) -> Any:
+        assert operation == "Scan"
+        page = int(arguments.get("ExclusiveStartKey", {"page": 0})["page"])
+        self.given += self.page_size
+        items = [self.item(f"{arguments['Segment']}-{page}-{number}") for number in range(self.page_size)]
+        more = {"LastEvaluatedKey": {"page": page + 1}} if page + 1 < self.pages else {}
+        return {"Items": items, "ScannedCount": len(items), **more}
+
+    @staticmethod
+    def item(name: str) -> dict[str, Any]:
+        message_id = f"{name}-{'x' * 20_000}"
+        return {
+            "PK": {"S": f"MESSAGE#{name}"},
+            "MessageId": {"S": message_id},
+            "IsDispatched": {"BOOL": True},
+            "LastDispatchedAt": {"S": "2026-11-23T09:00:00.000000Z"},
+        }
+
+
+@pytest.mark.parametrize("carry_out", [purge, replay], ids=["purge", "replay"])
+async def test_what_was_read_is_not_kept_until_the_end(carry_out: Callable[..., Any]) -> None:
+    """A history is as long as a table; ids are kept of those only that were asked for by them."""
+    history = LongHistory()
+    context = AdminContext(
+        calls=RetryingCalls(history), table_name=TableName("outbox"), design=TableDesign.message_keyed
+    )
+    selection = Selection(since=datetime(2026, 11, 23, tzinfo=UTC))
+    tracemalloc.start()
+    try:
+        report = await carry_out(context, selection, Conduct(dry_run=True))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert report.meant == history.given == 8 * history.pages * history.page_size
+    assert peak < history.given * 20_000 / 2, "less than half of what was read"

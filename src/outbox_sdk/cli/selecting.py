@@ -51,13 +51,14 @@ def selection_of(
     since: str | None = None,
     until: str | None = None,
     limit: int | None = None,
+    now: datetime | None = None,
 ) -> Selection:
-    """Make a selection of what the options say.
+    """Make a selection of what the options say; what is so long ago is so before ``now``, if not before now.
 
     Raises:
         ConfigurationError: a value is wrong; it names the option.
     """
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     try:
         return Selection(
             message_ids=tuple(message_ids or ()),

@@ -7,9 +7,9 @@ from typing import Any
 from outbox_sdk.core.envelope import MAX_ATTRIBUTES, REPLAYED
 from outbox_sdk.core.identifiers import AttributeValue, Item, TableName
 from outbox_sdk.core.redrive import Groups, plan_order, send_again_request
-from outbox_sdk.core.seen_item import Condition, SeenItem, seen_attributes
+from outbox_sdk.core.seen_item import Condition, SeenItem, seen_attributes, was_dispatched_before
 from outbox_sdk.core.table import TableDesign
-from outbox_sdk.core.text import format_instant, parse_instant
+from outbox_sdk.core.text import format_instant
 
 __all__ = [
     "TOO_MANY_ATTRIBUTES",
@@ -49,7 +49,9 @@ def plan_replay(items: Iterable[SeenItem], *, began_at: datetime) -> Groups:
     return plan_order(
         item
         for item in items
-        if item.state == "dispatched" and not was_replayed(item, mark) and _dispatched_before(item, began_at)
+        if item.state == "dispatched"
+        and not was_replayed(item, mark)
+        and was_dispatched_before(item, began_at)
     )
 
 
@@ -132,10 +134,3 @@ def _header(seen: SeenItem) -> object:
     headers = seen.headers
     named = headers.get("M") if isinstance(headers, Mapping) else None
     return named.get(REPLAYED) if isinstance(named, Mapping) else None
-
-
-def _dispatched_before(seen: SeenItem, instant: datetime) -> bool:
-    dispatched = seen.last_dispatched_at
-    content = dispatched.get("S") if isinstance(dispatched, Mapping) else None
-    at = parse_instant(content) if isinstance(content, str) else None
-    return at is not None and at < instant

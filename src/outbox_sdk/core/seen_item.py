@@ -13,7 +13,14 @@ from outbox_sdk.core.message_view import MessageState, key_of_item
 from outbox_sdk.core.table import PARKED, TableDesign
 from outbox_sdk.core.text import parse_instant
 
-__all__ = ["Condition", "SeenItem", "condition_of", "decode_seen", "seen_attributes"]
+__all__ = [
+    "Condition",
+    "SeenItem",
+    "condition_of",
+    "decode_seen",
+    "seen_attributes",
+    "was_dispatched_before",
+]
 
 
 class SeenItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +132,14 @@ def _content(item: Item, name: str, kind: str) -> str | None:
     value: Any = item.get(name)
     content = value.get(kind) if isinstance(value, Mapping) else None
     return content if isinstance(content, str) else None
+
+
+def was_dispatched_before(seen: SeenItem, instant: datetime) -> bool:
+    """Tell whether an item's last dispatch came before an instant; not where it has no time to be read."""
+    dispatched = seen.last_dispatched_at
+    content = dispatched.get("S") if isinstance(dispatched, Mapping) else None
+    at = parse_instant(content) if isinstance(content, str) else None
+    return at is not None and at < instant
 
 
 def condition_of(seen: SeenItem, design: TableDesign) -> Condition:

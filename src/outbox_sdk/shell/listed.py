@@ -8,18 +8,33 @@ from outbox_sdk.core.selection import Selection, matches
 from outbox_sdk.core.status import group_of
 from outbox_sdk.shell.admin import AdminContext
 from outbox_sdk.shell.table_reading import TableReading, side_by_side
+from outbox_sdk.shell.task import Conduct
 
 __all__ = ["read_listed"]
 
 _CHUNK = 1_000
 
 
-async def read_listed(context: AdminContext, selection: Selection, markers: Sequence[str]) -> list[SeenItem]:
+async def read_listed(
+    context: AdminContext, selection: Selection, markers: Sequence[str], conduct: Conduct
+) -> Sequence[SeenItem]:
     """Read what is meant of the items under some markers, and still is in the state that these tell.
+
+    Where a dry run has read it, and ``conduct`` has that with it, it is what the dry run has read.
 
     Raises:
         TableCallError: the index or an item cannot be read.
     """
+    shown = conduct.shown
+    if shown is not None and shown.items is not None and not conduct.dry_run:
+        return shown.items
+    found = tuple(await _read(context, selection, markers))
+    if shown is not None:
+        shown.items = found
+    return found
+
+
+async def _read(context: AdminContext, selection: Selection, markers: Sequence[str]) -> list[SeenItem]:
     design, reading = context.design, TableReading(context)
     keys: dict[ItemKey, None] = {}
     states = {group_of(marker) for marker in markers}

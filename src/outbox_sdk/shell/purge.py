@@ -7,7 +7,7 @@ from typing import Any
 from outbox_sdk.core.backlog import BUCKETS
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.core.message_view import MessageState
-from outbox_sdk.core.purge import check_purge, purge_request
+from outbox_sdk.core.purge import check_purge, plan_purge, purge_request
 from outbox_sdk.core.seen_item import SeenItem
 from outbox_sdk.core.selection import Selection
 from outbox_sdk.core.table import PARKED
@@ -31,8 +31,9 @@ async def purge(
     """Delete items in one state, as long as each is as it was read.
 
     ``since`` and ``until`` are about ``LastDispatchedAt`` of dispatched messages, which the whole table is
-    read for, and else about ``CreatedAt``. Nobody publishes what was outstanding and is deleted: that is
-    refused unless it is forced.
+    read for, and else about ``CreatedAt``. What is dispatched from ``began_at`` of the report on is left out.
+    ``limit`` takes the oldest of what is parked or outstanding, and any of what is dispatched. Nobody
+    publishes what was outstanding and is deleted: that is refused unless it is forced.
 
     Not promised: that a claimed body goes as well: the sweep of claims takes it later.
 
@@ -44,30 +45,31 @@ async def purge(
     check_purge(state, force=force)
     if selection.reasons and state != "parked":
         raise ConfigurationError("reasons", "are of parked messages")
-    run = TaskRun("purge", context, conduct, began_at=context.now())
-    found: set[str | None] = set()
+    began_at = conduct.began_at or context.now()
+    run = TaskRun("purge", context, conduct, began_at=began_at, wanted=selection.message_ids)
 
     async def each() -> AsyncGenerator[Sequence[SeenItem], None]:
         left = selection.limit
         async with aclosing(_read(context, selection, state, run)) as pages:
             async for together in pages:
-                for seen in together:
-                    if run.stopped or left == 0:
+                meant = plan_purge(together, state=state, began_at=began_at)
+                for seen in meant:
+                    run.meet(seen)
+                for seen in meant[:left]:
+                    if run.stopped:
                         return
-                    if seen.state != state:
-                        continue
-                    left = None if left is None else left - 1
-                    found.add(seen.message_id)
                     run.mean(seen)
                     if not conduct.dry_run:
                         yield [seen]
+                left = None if left is None else max(0, left - len(meant))
+                if left == 0:
+                    return
+        run.end_reading()
 
     def request(seen: SeenItem) -> tuple[str, Mapping[str, Any]]:
         return "DeleteItem", purge_request(seen, context.design, context.table_name)
 
     await run.write(each(), request)
-    if not run.stopped:
-        run.not_found = tuple(name for name in dict.fromkeys(selection.message_ids) if name not in found)
     return run.report()
 
 
@@ -80,4 +82,4 @@ async def _read(
                 yield together
         return
     markers = (PARKED,) if state == "parked" else BUCKETS
-    yield await read_listed(context, selection, markers)
+    yield await read_listed(context, selection, markers, run.conduct)

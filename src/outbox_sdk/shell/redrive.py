@@ -29,15 +29,18 @@ async def redrive(context: AdminContext, selection: Selection, conduct: Conduct)
     Raises:
         TableCallError: the index or an item cannot be read, or no write can succeed.
     """
-    began_at = context.now()
-    run = TaskRun("redrive", context, conduct, began_at=began_at)
-    groups = plan_redrive(await read_listed(context, selection, (PARKED,)), limit=selection.limit)
-    found = set()
+    began_at = conduct.began_at or context.now()
+    run = TaskRun("redrive", context, conduct, began_at=began_at, wanted=selection.message_ids)
+    listed = await read_listed(context, selection, (PARKED,), conduct)
+    if run.stopped:
+        return run.report()
+    for seen in listed:
+        run.meet(seen)
+    run.end_reading()
+    groups = plan_redrive(listed, limit=selection.limit)
     for group in groups:
         for seen in group:
             run.mean(seen)
-            found.add(seen.message_id)
-    run.not_found = tuple(name for name in dict.fromkeys(selection.message_ids) if name not in found)
     run.tell()
 
     def request(seen: SeenItem) -> tuple[str, Mapping[str, Any]]:

@@ -40,10 +40,11 @@ async def replay(
     """
     if selection.reasons:
         raise ConfigurationError("reasons", "are of parked messages: redrive those")
-    began_at = context.now() if resume is None else resume
-    run = TaskRun("replay", context, conduct, began_at=began_at)
+    began_at = resume or conduct.began_at or context.now()
+    # What an earlier part has sent is not dispatched any more, and not missing either.
+    wanted = selection.message_ids if resume is None else ()
+    run = TaskRun("replay", context, conduct, began_at=began_at, wanted=wanted)
     mark = format_instant(began_at)
-    found: set[str | None] = set()
 
     async def each() -> AsyncGenerator[Sequence[SeenItem], None]:
         left = selection.limit
@@ -54,7 +55,7 @@ async def replay(
                 for group in plan_replay(together, began_at=began_at):
                     meant: list[SeenItem] = []
                     for seen in group:
-                        found.add(seen.message_id)
+                        run.meet(seen)
                         if reason := refuse_replay(seen):
                             run.refuse(seen, reason)
                         elif left is None or len(meant) < left:
@@ -65,6 +66,7 @@ async def replay(
                         yield meant
                     if left == 0:
                         return
+        run.end_reading()
 
     def request(seen: SeenItem) -> tuple[str, Mapping[str, Any]]:
         return "UpdateItem", replay_request(
@@ -77,6 +79,4 @@ async def replay(
         )
 
     await run.write(each(), request)
-    if resume is None and not run.stopped:  # what an earlier part has sent is not dispatched any more
-        run.not_found = tuple(name for name in dict.fromkeys(selection.message_ids) if name not in found)
     return run.report()

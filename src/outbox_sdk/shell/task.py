@@ -1,7 +1,7 @@
 """Carrying out a redrive, a replay or a purge: writes in order, at a pace, until told to stop."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,10 +15,21 @@ from outbox_sdk.core.text import format_instant
 from outbox_sdk.shell.admin import AdminContext
 from outbox_sdk.shell.table_reading import side_by_side
 
-__all__ = ["Conduct", "TaskRun"]
+__all__ = ["Conduct", "Shown", "TaskRun"]
 
 _GROUPS_AT_A_TIME = 64
 _CHANGED = "ConditionalCheckFailedException"
+
+
+@dataclass(slots=True)
+class Shown:
+    """What a dry run has read under the index's markers, so that the run after it writes that and no more.
+
+    ``items`` is ``None`` until there was a dry run. Of dispatched messages nothing is kept, for they may be
+    a whole table: ``began_at`` of a :class:`Conduct` bounds them.
+    """
+
+    items: tuple[SeenItem, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +39,18 @@ class Conduct:
     ``dry_run`` reads, counts, and writes nothing. ``rate`` is how many writes a second there are at most.
     ``stop``, once set, lets the writes under way end and begins no other. ``on_progress`` is told after each
     write, and after each page that is read, what has been done so far; what it raises ends the task.
+
+    ``began_at`` is when the task began, if not now: what was dispatched from then on is left out. ``shown``
+    is filled by a dry run, and makes the run that is given it afterwards write what that has read, as far as
+    it still is so. With both, what a person has agreed to is what is done.
     """
 
     dry_run: bool = False
     rate: float | None = None
     stop: asyncio.Event | None = None
     on_progress: Callable[[TaskReport], None] | None = None
+    began_at: datetime | None = None
+    shown: Shown | None = None
 
     def __post_init__(self) -> None:
         if self.rate is not None and not 0.001 <= self.rate <= 1_000_000:
@@ -43,12 +60,22 @@ class Conduct:
 class TaskRun:
     """One task under way: what it has counted, and its pace."""
 
-    def __init__(self, task: Task, context: AdminContext, conduct: Conduct, *, began_at: datetime) -> None:
+    def __init__(
+        self,
+        task: Task,
+        context: AdminContext,
+        conduct: Conduct,
+        *,
+        began_at: datetime,
+        wanted: Iterable[str] = (),
+    ) -> None:
         self.context = context
         self.conduct = conduct
         self.refused: dict[str, int] = {}
         self.not_found: tuple[str, ...] = ()
         self.meant: int = 0
+        # Not what was found: that may be a whole table.
+        self._wanted = dict.fromkeys(wanted)
         self._task: Task = task
         self._began_at = began_at
         self._clock = asyncio.get_running_loop().time
@@ -67,6 +94,15 @@ class TaskRun:
         if self.conduct.stop is not None and self.conduct.stop.is_set():
             self._interrupted = True
         return self._interrupted
+
+    def meet(self, seen: SeenItem) -> None:
+        """Take note that a message is there, for one that was asked for by its id."""
+        if seen.message_id is not None:
+            self._wanted.pop(seen.message_id, None)
+
+    def end_reading(self) -> None:
+        """Take note that all was read: what was asked for by its id and not met is not there."""
+        self.not_found = tuple(self._wanted)
 
     def mean(self, seen: SeenItem) -> None:
         """Count a message that is meant and can be taken up."""
