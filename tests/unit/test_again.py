@@ -14,6 +14,7 @@ from outbox_sdk.core.envelope import EnvelopeKind
 from outbox_sdk.core.errors import ConfigurationError, InvalidMessageError
 from outbox_sdk.core.identifiers import ItemKey, TableName
 from outbox_sdk.core.mark import Mark
+from outbox_sdk.core.operator_rights import OPERATOR_RIGHTS
 from outbox_sdk.core.outcome import BatchReport
 from outbox_sdk.core.redrive import redrive_request
 from outbox_sdk.core.replay import replay_request
@@ -793,3 +794,41 @@ async def test_what_was_read_is_not_kept_until_the_end(carry_out: Callable[..., 
         tracemalloc.stop()
     assert report.meant == history.given == 8 * history.pages * history.page_size
     assert peak < history.given * 20_000 / 2, "less than half of what was read"
+
+
+@pytest.mark.parametrize("selection", [Selection(), Selection(aggregate_ids=("o-1",))], ids=["all", "one"])
+async def test_the_policy_of_an_operator_allows_all_that_is_called(selection: Selection) -> None:
+    desk, made = Desk(), set[tuple[str, str]]()
+    desk.calls.before = lambda operation, arguments: made.add(
+        (operation, "index" if "IndexName" in arguments else "table")
+    )
+    needed: dict[str, set[tuple[str, str]]] = {}
+
+    def note(command: str) -> None:
+        needed.setdefault(command, set()).update(made)
+        made.clear()
+
+    for number in range(4):
+        desk.write(f"m-{number}")
+    desk.park("m-3")
+    await desk.relay()
+    desk.now += timedelta(seconds=5)
+    await redrive(desk.context, selection, Conduct())
+    note("redrive")
+    await replay(desk.context, selection, Conduct())
+    note("replay")
+    await purge(desk.context, selection, Conduct(), state="outstanding", force=True)
+    note("purge")
+    for number in range(4):
+        desk.write(f"m-{number}")
+    await desk.relay()
+    desk.now += timedelta(seconds=5)
+    assert (await purge(desk.context, selection, Conduct())).done == 4
+    note("purge")
+
+    allowed = {
+        command: {(right.operation, right.on) for right in OPERATOR_RIGHTS[command]} for command in needed
+    }
+    assert {command: calls - allowed[command] for command, calls in needed.items()} == dict.fromkeys(
+        needed, set()
+    )

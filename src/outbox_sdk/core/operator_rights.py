@@ -27,6 +27,7 @@ class Right(msgspec.Struct, frozen=True):
 _LIST = Right("Query", "index")
 _READ = Right("BatchGetItem", "table")
 _SCAN = Right("Scan", "table")
+_QUERY = Right("Query", "table")
 _UPDATE = Right("UpdateItem", "table")
 _FOLLOW = tuple(Right(name, "stream") for name in ("DescribeStream", "GetRecords", "GetShardIterator"))
 
@@ -36,8 +37,8 @@ OPERATOR_RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "parked": (_LIST, _READ),
     "show": (_LIST, _READ, _SCAN),
     "redrive": (_LIST, _READ, _UPDATE),
-    "replay": (_SCAN, Right("Query", "table"), _UPDATE),
-    "purge": (_LIST, _READ, _SCAN, Right("DeleteItem", "table")),
+    "replay": (_SCAN, _QUERY, _UPDATE),
+    "purge": (_LIST, _READ, _SCAN, _QUERY, Right("DeleteItem", "table")),
     "tail": (Right("DescribeTable", "table"), *_FOLLOW),
 }
 """By command, all that it may call; ``show`` scans only if it is told to."""
