@@ -236,6 +236,22 @@ async def test_no_more_is_redriven_than_was_confirmed(desk: Desk) -> None:
     assert [view.message_id for view in await desk.admin.parked()] == ["m-6"]
 
 
+async def test_what_was_confirmed_and_done_is_not_taken_up_again() -> None:
+    """One id of two is parked: the other is reported, and no button sends the first again."""
+    desk = Desk()
+    desk.write(1, parked=True)
+    await desk.stack.relay()
+    look = await desk.post("/redrive", id=["m-1", "m-9"])
+    assert "1 parked message would become outstanding" in look.words
+    page = await desk.post("/tasks/1/confirm")
+    assert "Not found m-9" in page.words
+    await desk.stack.relay()  # parks it anew
+    assert "Do the rest" not in page.words
+    refused = await desk.post("/tasks/2/take-up")
+    assert refused.status == 400
+    assert desk.stack.table.items[next(iter(desk.stack.table.items))]["RedriveCount"] == {"N": "1"}
+
+
 async def test_to_choose_none_of_a_list_does_not_mean_all_of_it(desk: Desk) -> None:
     page = await desk.browser.get("/parked")
     refused = await desk.post("/redrive", chosen=page.hidden("chosen"))

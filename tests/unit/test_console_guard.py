@@ -17,6 +17,7 @@ from outbox_sdk import Outbox
 from outbox_sdk.cli import app as command
 from outbox_sdk.console import build_access, build_app, serve_console
 from outbox_sdk.console.access import find_refusal
+from outbox_sdk.console.forms import MAX_FORM_BYTES
 from outbox_sdk.console.guard import SECURITY_HEADERS, Guard
 from outbox_sdk.core.errors import ConfigurationError
 from outbox_sdk.testing import InMemoryStack
@@ -176,6 +177,21 @@ async def test_with_a_token_nothing_is_shown_before_it_is_given(caplog: pytest.L
     assert TOKEN not in str(page) + caplog.text
     browser.cookies = {"outbox_console": TOKEN}  # the token itself is no cookie
     assert (await browser.get("/")).status == 401
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "HEAD"])
+@pytest.mark.parametrize(
+    "path", ["/enter", "/enter/", "/ent\ter", "/enter\n", "/console.css", "/console.css/x"]
+)
+async def test_no_refusal_tells_which_outbox_it_is_before_the_token_is_given(
+    method: str, path: str, pauses: list[float]
+) -> None:
+    browser = Browser(build(token=TOKEN))
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):
+        for body in (b"token=\xff", b"x" * (MAX_FORM_BYTES + 1)):
+            answer = await browser.ask(method, path, body, {"content-type": kind})
+            assert "outbox" not in answer.words.lower(), (kind, answer.words)
+            assert "set-cookie" not in answer.headers
 
 
 @pytest.fixture

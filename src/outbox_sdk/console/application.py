@@ -83,8 +83,11 @@ _SENTENCES = {
 
 def _entrance(access: Access, renderer: Renderer) -> Callable[[Request], Awaitable[Response]]:
     async def enter(request: Request) -> Response:
-        form = await read_form(request)
-        if not access.is_token(form.one("token") or ""):
+        try:
+            token = (await read_form(request)).one("token") or ""
+        except ConfigurationError:
+            token = ""  # the page that says what is wrong with a form names the table
+        if not access.is_token(token):
             await asyncio.sleep(_WRONG_TOKEN_SECONDS)  # guessing takes its time
             return renderer.page("enter.html", 401, wrong=True)
         answer = RedirectResponse("/", status_code=303)

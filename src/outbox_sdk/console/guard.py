@@ -10,12 +10,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from outbox_sdk.console.access import COOKIE, Access, find_refusal
 
-__all__ = ["OPEN_PATHS", "SECURITY_HEADERS", "Guard"]
+__all__ = ["OPEN_REQUESTS", "SECURITY_HEADERS", "Guard"]
 
 _LOGGER = logging.getLogger("outbox_sdk")
 
-OPEN_PATHS = frozenset({"/enter", "/console.css", "/icon.svg"})
-"""What is there for those who have not given the token yet; none of it knows of a message."""
+OPEN_REQUESTS = frozenset({("POST", "/enter"), ("GET", "/console.css"), ("GET", "/icon.svg")})
+"""What may be asked by those who have not given the token yet; none of it knows of an outbox.
+
+By method too, for the page that tells of a wrong one names the table.
+"""
 
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -86,6 +89,9 @@ class Guard:
         answer: Callable[[Scope, Receive, Send], Awaitable[None]] = self.app
         if sentence is not None:
             answer = PlainTextResponse(sentence, 403)
-        elif request.url.path not in OPEN_PATHS and not self._access.has_entered(request.cookies.get(COOKIE)):
+        # The path as the pages are found by it, and not as it is read out of an address.
+        elif (request.method, scope["path"]) not in OPEN_REQUESTS and not self._access.has_entered(
+            request.cookies.get(COOKIE)
+        ):
             answer = self._ask(request)
         await answer(scope, receive, send)

@@ -53,9 +53,17 @@ class ConsoleTask:
     @property
     def to_take_up(self) -> bool:
         """Whether something may be left that the same again would do."""
-        if self.dry_run or not self.ended or self.followed_by is not None:
+        if self.dry_run or not self.ended or self.followed_by is not None or self.limit_left == 0:
             return False
         return bool(self.trouble) or (self.report is not None and not self.report.succeeded)
+
+    @property
+    def limit_left(self) -> int | None:
+        """How many of the messages that were confirmed it has not written yet; ``None`` without a limit."""
+        limit, report = self.selection.limit, self.report
+        if limit is None or report is None:
+            return limit
+        return max(0, limit - report.done - report.changed)
 
 
 class Tasks:
@@ -123,9 +131,7 @@ class Tasks:
         if not task.to_take_up:
             raise ConfigurationError(task.kind, "nothing of it is left to be taken up")
         selection, report = task.selection, task.report
-        if selection.limit is not None and report is not None:
-            left = selection.limit - report.done - report.changed
-            selection = msgspec.structs.replace(selection, limit=max(1, left))
+        selection = msgspec.structs.replace(selection, limit=task.limit_left)
         resume = task.resume
         if task.kind == "replay" and resume is None and report is not None:
             resume = parse_instant(report.began_at)
