@@ -15,7 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from outbox_sdk import Outbox
-from outbox_sdk.cli import again, app, carrying_out
+from outbox_sdk.cli import admin, again, app, carrying_out
 from outbox_sdk.core.text import format_instant
 from outbox_sdk.shell.admin import Admin
 from outbox_sdk.shell.table_calls import RetryingCalls
@@ -84,7 +84,7 @@ class Desk:
 
     def run(self, *words: str) -> Any:
         """Run a command."""
-        return CliRunner().invoke(app, [*words, "--table", "outbox", "--region", "us-east-1"])
+        return CliRunner().invoke(app, [*words, "--table", "outbox", "--region", "us-east-1"], color=True)
 
 
 @pytest.fixture
@@ -101,7 +101,8 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
         desk.before_the_answer()
         return True
 
-    monkeypatch.setattr(carrying_out, "open_admin", open_admin)
+    for module in (carrying_out, admin):
+        monkeypatch.setattr(module, "open_admin", open_admin)
     monkeypatch.setattr(typer, "confirm", confirm)
     return desk
 
@@ -247,3 +248,11 @@ def test_a_limit_purges_the_oldest_that_a_list_shows(desk: Desk) -> None:
         desk.stack.table.put({**desk.items[f"m-{number}"], "CreatedAt": {"S": at}})
     desk.run("purge", "--state", "parked", "--all", "--limit", "2", "--yes")
     assert set(desk.items) == {"m-0"}
+
+
+def test_what_a_header_is_called_does_nothing_to_a_terminal(desk: Desk) -> None:
+    desk.put("m-1", Headers={"M": {"a\x1b[2J\u202eb": {"S": "c\x1b[2J"}}})
+    done = desk.run("show", "m-1", "--payload")
+    assert done.exit_code == 0
+    assert r"a\x1b[2J\u202eb" in done.output
+    assert not set("\x1b\u202e") & set(done.output)

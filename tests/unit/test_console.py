@@ -177,6 +177,13 @@ async def test_what_a_producer_wrote_does_nothing_to_a_page() -> None:
         assert not {"\u202e", "\x1b"} & set(page.text)
         assert "\\u202e" in page.text
         assert "&lt;script&gt;" in page.text
+    desk.write(2)
+    for item in desk.stack.table.items.values():
+        item["Headers"] = {"M": {evil: {"S": evil}}}
+    page = await desk.post("/message/payload", id="m-2", aggregate="o-2")
+    assert page.text.count("&lt;script&gt;") == 3, "among the names, and the header with its value"
+    assert "<script" not in page.text
+    assert not {"\u202e", "\x1b"} & set(page.text)
 
 
 async def test_a_message_is_shown_with_its_life_and_not_with_what_it_says(desk: Desk) -> None:

@@ -226,6 +226,27 @@ async def test_a_listener_on_all_addresses_takes_addresses_and_no_foreign_names(
         assert (await browser.get("/")).status == status
 
 
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ("Console.Example", "console.example"),
+        ("console.example:8443", "console.example:8443"),
+        ("[2001:db8:0::1]:8443", "[2001:db8::1]:8443"),
+        ("2001:DB8:0::1", "[2001:db8::1]"),
+    ],
+)
+async def test_a_name_that_is_allowed_is_answered_to(given: str, asked: str) -> None:
+    access = build_access("127.0.0.1", allowed_hosts=[given])
+    browser = Browser(build_app(InMemoryStack().admin(), access), host=asked)
+    assert (await browser.get("/redrive")).status == 200
+
+
+@pytest.mark.parametrize("given", ["https://console.example", "console.example/", "", "*", "a b"])
+def test_what_no_browser_asks_for_is_not_taken_for_a_name(given: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no name that a browser"):
+        build_access("127.0.0.1", allowed_hosts=[given])
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "console.example"])  # noqa: S104
 def test_other_hosts_need_a_token(host: str) -> None:
     with pytest.raises(ConfigurationError, match="OUTBOX_CONSOLE_TOKEN: others than this machine"):

@@ -131,6 +131,32 @@ async def test_what_the_index_only_still_shows_is_not_listed() -> None:
     assert await list_messages(context, "outstanding") == ()
 
 
+async def test_a_short_list_goes_on_where_the_oldest_are_settled_and_the_index_shows_them_still() -> None:
+    """As after a redrive of many: else it would say that nothing is parked any more."""
+    desk, shown = Desk(), InMemoryStack()
+    for number in range(300):
+        desk.write(number, aggregate=f"o-{number}")
+        desk.change(number, NotDispatched={"S": "parked"})
+    for key, item in desk.stack.table.items.items():
+        shown.table.write(key, item)
+    for number in range(250):
+        desk.change(number, NotDispatched={"S": "x"})
+
+    class Late(InMemoryCalls):
+        async def call(self, operation: str, arguments: Any) -> Any:
+            if operation == "Query":
+                return await InMemoryCalls(shown.table).call(operation, arguments)
+            return await super().call(operation, arguments)
+
+    context = AdminContext(
+        calls=RetryingCalls(Late(desk.stack.table)),
+        table_name=desk.context.table_name,
+        design=desk.context.design,
+    )
+    found = await list_messages(context, "parked", Selection(limit=2))
+    assert [each.message_id for each in found] == ["m-250", "m-251"]
+
+
 @pytest.mark.parametrize("design", [TableDesign.ordered, TableDesign.message_keyed])
 async def test_a_message_is_found_in_every_state(design: TableDesign) -> None:
     desk = Desk(design)

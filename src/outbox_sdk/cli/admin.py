@@ -92,7 +92,7 @@ def print_table(title: str, columns: Mapping[str, str], rows: list[tuple[object,
 
 def print_pairs(pairs: Mapping[str, object]) -> None:
     """Print what there is of some values, a line each."""
-    shown = {name: plain(value) for name, value in pairs.items() if value not in (None, "", 0, ())}
+    shown = {plain(name): plain(value) for name, value in pairs.items() if value not in (None, "", 0, ())}
     width = max(map(len, shown), default=0)
     for name, text in shown.items():
         typer.echo(f"{name:<{width}}  {text}")

@@ -97,6 +97,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "AWS_REGION": ("--region",),
     "OUTBOX_CLAIM_BUCKET": ("--claim-bucket",),
     "function_name": ("--function-name",),
+    "allowed_hosts": ("--allowed-host",),
 }
 _DEPLOY_OPTIONS: dict[str, tuple[str, ...]] = {
     "DYNAMODB_OUTBOX_TABLE_NAME": ("--create-table",),

@@ -55,7 +55,8 @@ def build_access(host: str, token: str | None = None, allowed_hosts: Iterable[st
     """Make the rules for a console that listens on ``host``, an address or a name.
 
     Raises:
-        ConfigurationError: others than this machine could reach it without a token, or the token is short.
+        ConfigurationError: others than this machine could reach it without a token, the token is short, or
+            one of ``allowed_hosts`` is no name.
 
     >>> sorted(build_access("127.0.0.1").hosts)
     ['127.0.0.1', '::1', 'localhost']
@@ -70,7 +71,7 @@ def build_access(host: str, token: str | None = None, allowed_hosts: Iterable[st
             f"others than this machine could reach {host}: set it, as to what `openssl rand -hex 16` prints"
         )
         raise ConfigurationError("OUTBOX_CONSOLE_TOKEN", problem)
-    names = {name.lower().strip("[]") for name in (host, *allowed_hosts)}
+    names = {host.lower().strip("[]"), *map(_allowed_name, allowed_hosts)}
     address = _address(host)
     wildcard = address is not None and address.is_unspecified
     return Access(hosts=_LOOPBACK_NAMES | names, any_address=wildcard, token=token)
@@ -117,6 +118,16 @@ def host_name(header: str) -> str | None:
     """
     found = _HOST.fullmatch(header)
     return None if found is None else (found["six"] or found["name"]).lower()
+
+
+def _allowed_name(text: str) -> str:
+    """Read a name as somebody gives it, with a port or without: the port does not count."""
+    name = text.lower() if _address(text) is not None else host_name(text)
+    if name is None:
+        problem = f"{text!r} is no name that a browser could ask for; give it as console.example"
+        raise ConfigurationError("allowed_hosts", problem)
+    address = _address(name)
+    return name if address is None else str(address)
 
 
 def _same(left: str, right: str) -> bool:

@@ -1,6 +1,6 @@
 """Looking at an outbox: how it stands, what is in it, and one message. Nothing here writes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from outbox_sdk.core.backlog import Sighting
 from outbox_sdk.core.identifiers import Item, ItemKey
@@ -55,7 +55,8 @@ async def list_messages(
     """List what is outstanding or parked, the oldest first, as far as it is meant by a selection.
 
     ``since`` and ``until`` are about ``CreatedAt``. Each item is read consistently, so nothing is listed that
-    the index only still shows. Without filters no more is read than ``limit`` asks for.
+    the index only still shows. Without filters little more is read than ``limit`` asks for, unless nearly all
+    of that is settled by now.
 
     Raises:
         TableCallError: the index or an item cannot be read.
@@ -64,18 +65,47 @@ async def list_messages(
     if state == "dispatched":
         raise ValueError("no index holds dispatched messages")
     selection = selection or Selection()
-    design, reading, limit = context.design, TableReading(context), selection.limit
-    unfiltered = selection == Selection(limit=limit)
+    reading, limit = TableReading(context), selection.limit
+    # What the index shows may be settled by now, so a few more are taken than were asked for.
+    take = limit + _CHUNK if limit is not None and selection == Selection(limit=limit) else None
+    while True:
+        sightings, cut_off = await _list_keys(reading, state, take)
+        found = await _read_listed(context, reading, state, selection, sightings, payload=payload)
+        if take is None or not cut_off or len(found) >= (limit or 0):
+            return found
+        take *= 4  # nearly all of it was settled: what is behind it is not in view yet
+
+
+async def _list_keys(
+    reading: TableReading, state: MessageState, take: int | None
+) -> tuple[tuple[Sighting, ...], bool]:
+    """Give what the index shows, the oldest first, and whether it may have more than so many a marker."""
     sightings: list[Sighting] = []
+    cut_off = False
 
     async def read(marker: str) -> None:
-        # What the index shows may be settled by now, so a few more are taken than were asked for.
-        async for page in reading.pages(marker, limit=limit + _CHUNK if unfiltered and limit else None):
+        nonlocal cut_off
+        count = 0
+        async for page in reading.pages(marker, limit=take):
             sightings.extend(page)
+            count += len(page)
+        cut_off = cut_off or count == take
 
     await side_by_side(read(marker) for marker in MARKERS if group_of(marker) == state)
+    return pick_oldest(sightings, len(sightings)), cut_off
+
+
+async def _read_listed(
+    context: AdminContext,
+    reading: TableReading,
+    state: MessageState,
+    selection: Selection,
+    oldest: Sequence[Sighting],
+    *,
+    payload: bool,
+) -> tuple[MessageView, ...]:
+    design, limit = context.design, selection.limit
     found: list[MessageView] = []
-    oldest = pick_oldest(sightings, len(sightings))
     for at in range(0, len(oldest), _CHUNK):
         keys = [sighting.key for sighting in oldest[at : at + _CHUNK]]
         items = {key_of_item(item, design): item for item in await reading.fetch(keys)}
