@@ -34,6 +34,7 @@ LOCKS = {
     "lint": ["pyproject.toml", "--all-extras", "--group=lint"],
     "demo": ["pyproject.toml", "--extra=cli", "--extra=local", "--group=build"],
     "bench": ["pyproject.toml", "--all-extras", "--group=bench"],
+    "docs": ["pyproject.toml", "--all-extras", "--group=docs"],
     "package": ["pyproject.toml", "--group=package"],
     "lock": ["--group=lock"],
     "deploy": ["--group=deploy"],
@@ -178,6 +179,18 @@ def check_no_registry(session: nox.Session) -> None:
     if problems:
         rule = "A package registry is configured on a machine, never named in the project:"
         session.error("\n".join([rule, *problems]))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation's site in build/site, and check it: `-- --pictures DIR` keeps what was seen."""
+    install(session, "docs")
+    built = "build/site"
+    shutil.rmtree(ROOT / built, ignore_errors=True)
+    # Everything is read anew: what a page is given besides its own text is not kept between two builds.
+    session.run("sphinx-build", "--quiet", "--fresh-env", "--fail-on-warning", "-c", "docs", ".", built)
+    session.run("python", "-m", "docs.site.check", built)
+    session.run("python", "-m", "docs.site.look", built, *session.posargs)
 
 
 @nox.session
