@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click import Command
-from typer.main import get_command
 
-from outbox_sdk.cli import app
 from outbox_sdk.core.configuration import VARIABLES, parse_environment
 from outbox_sdk.core.entry import TopicLimits
 from outbox_sdk.core.table import TableDesign
@@ -143,35 +140,6 @@ def test_contributing_opens_with_what_ci_runs() -> None:
     assert len(run) == 3
     assert title.split() == ["#", "Contributing"]
     assert block.splitlines() == ["bash", *run]
-
-
-def test_every_command_shown_is_one_that_exists() -> None:
-    """Sessions are defined in the noxfile, and options of `outbox` by its commands."""
-    noxfile = (ROOT / "noxfile.py").read_text()
-    for path in DOCUMENTS:
-        for line in [
-            line for kind in ("bash", "console") for block in code_blocks(path, kind) for line in block
-        ]:
-            for session in re.findall(r"nox -s ([a-z]+)", line):
-                assert f"def {session}(session: nox.Session)" in noxfile, f"{path.name}: {line}"
-            if line.startswith("outbox "):
-                check_command(line.split())
-
-
-def check_command(words: list[str]) -> None:
-    command: Command = get_command(app).commands[words[1]]  # type: ignore[attr-defined]  # a group
-    options = {
-        option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
-    }
-    unknown = {word for word in words[2:] if word.startswith("--")} - options
-    assert not unknown
-
-
-def test_json_shown_is_json() -> None:
-    for path in DOCUMENTS:
-        for block in code_blocks(path, "json"):
-            for line in block:
-                json.loads(line)
 
 
 def test_the_configuration_page_lists_every_variable_with_its_default() -> None:
