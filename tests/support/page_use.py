@@ -4,15 +4,21 @@ Each takes the names that a page's Python has left, and says by an assertion wha
 """
 
 import asyncio
+import re
+import shlex
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+import pytest
+from typer.testing import CliRunner
 
-from outbox_sdk import Delivery, TransactionInDoubt
+from outbox_sdk import ConditionFailed, Delivery, TransactionInDoubt
+from outbox_sdk.cli import app
 from outbox_sdk.core.identifiers import AggregateId, MessageId
 from outbox_sdk.testing import InMemoryStack
+from tests.support.documents import ROOT, code_blocks
 
 __all__ = ["USES"]
 
@@ -87,6 +93,23 @@ def use_inbox(names: Names) -> None:
     assert names["look"](5, 4) == "apply it"
 
 
+def use_order(names: Names) -> None:
+    stack = InMemoryStack(topics=["orders.fifo"])
+    client = stack.client()
+    client.create_table("orders", "PK")
+
+    async def pay_twice() -> None:
+        async with names["outbox"].transaction(client) as tx:
+            tx.put(TableName="orders", Item={"PK": {"S": "order-a"}, "Version": {"N": "7"}})
+        await names["pay"](client, "order-a", 7)
+        with pytest.raises(ConditionFailed):
+            await names["pay"](client, "order-a", 7)
+        await stack.relay()
+
+    asyncio.run(pay_twice())
+    assert [message.attributes["Sequence"] for message in stack.published] == ["8"]
+
+
 def use_producer(names: Names) -> None:
     stack = InMemoryStack()
     client = stack.client()
@@ -120,10 +143,27 @@ def use_transactions(names: Names) -> None:
     assert (committed, len(client.items("orders"))) == (["order-8"], 1)
 
 
+def use_batch_size(names: Names) -> None:
+    """Of its first commands the page says whether the settings carry the rate, and what is used up."""
+    commands, *_ = code_blocks(ROOT / "docs/how-to/batch-size-and-concurrency.md", "bash")
+    told = [CliRunner().invoke(app, shlex.split(line)[1:]).stdout for line in commands]
+    assert [re.findall(r"do not carry that rate \((.*)\)", each) for each in told] == [
+        [],
+        ["stream pollers"],
+        ["stream pollers"],
+    ]
+    page = (ROOT / "docs/how-to/batch-size-and-concurrency.md").read_text()
+    known = (ROOT / "docs/explanation/capacity.md").read_text()
+    named = re.findall(r"`([A-Za-z]+ [A-Za-z ]+)`", page.partition("## Which one to turn")[2])
+    assert len([name for name in named if f"`{name}`" in known]) >= 8
+
+
 USES: dict[str, Callable[[Names], None]] = {
+    "docs/how-to/batch-size-and-concurrency.md": use_batch_size,
     "docs/how-to/claim-check.md": use_claim_check,
     "docs/how-to/consumer.md": use_consumer,
     "docs/how-to/inbox.md": use_inbox,
+    "docs/how-to/order.md": use_order,
     "docs/how-to/producer.md": use_producer,
     "docs/how-to/redrive-and-replay.md": use_redrive,
     "docs/how-to/transactions.md": use_transactions,
