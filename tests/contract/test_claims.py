@@ -190,7 +190,7 @@ async def test_orphans_are_swept_page_by_page_and_nothing_else(
 
 async def test_a_sweep_of_no_bucket_says_so(case: Case) -> None:
     place = ClaimPlace("no-such-bucket-anywhere", "claims/", "outbox")
-    report = await sweep_claims(InMemoryStack()._context, case.s3, place, minimum_age_days=14)
+    report = await sweep_claims(InMemoryStack().context, case.s3, place, minimum_age_days=14)
     assert (report.failures, report.complete) == ({"NoSuchBucket": 1}, False)
 
 

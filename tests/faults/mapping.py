@@ -98,7 +98,7 @@ class Deployment:
         )
         loop = asyncio.get_running_loop()
         context = replace(
-            InMemoryStack()._context,
+            InMemoryStack().context,
             publisher=ports,
             table=ports,
             marker=ports,

@@ -294,7 +294,7 @@ def open_bench(
     return Bench(
         topics,
         table,
-        replace(InMemoryStack()._context, publisher=topics, table=table, marker=table, **rules),
+        replace(InMemoryStack().context, publisher=topics, table=table, marker=table, **rules),
     )
 
 

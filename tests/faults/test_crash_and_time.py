@@ -191,7 +191,7 @@ def test_fault_55_restored_from_a_snapshot(wire: Wire, handler: RelayHandler) ->
     assert wire.connections == 1
 
     # Processes restored have one state of Python's generator; the relay's jitter is not drawn from it.
-    jitter = InMemoryStack()._context.jitter
+    jitter = InMemoryStack().context.jitter
     restored = random.getstate()
     first = [jitter() for _ in range(4)]
     random.setstate(restored)

@@ -43,7 +43,7 @@ class _Prices(EventLaws):
 
 def test_an_event_that_does_not_arrive_as_it_was_written_is_found() -> None:
     """JSON has no NaN: it would be read as something else, or as nothing."""
-    with pytest.raises(Exception, match="PriceSet|price"):
+    with pytest.raises(Exception, match=r"PriceSet|price"):
         _Prices().test_an_event_arrives_as_it_was_written()
 
 

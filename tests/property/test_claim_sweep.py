@@ -90,7 +90,7 @@ class World:
         self.keys = {key: self.item_key(number) for number, key in enumerate(self.lives)}
         self.s3 = InMemoryBucket("orders-claims", now=self.now)
         self.table = FlakyTable(DESIGN)
-        self.context = replace(InMemoryStack()._context, table=self.table, now=self.now)
+        self.context = replace(InMemoryStack().context, table=self.table, now=self.now)
         self.written: set[str] = set()
 
     @staticmethod

@@ -85,7 +85,7 @@ class Opened:
         self.count += 1
         self.open += 1
         context = replace(
-            InMemoryStack()._context,
+            InMemoryStack().context,
             publisher=self.topics,
             table=self.table,
             marker=self.table,

@@ -219,7 +219,7 @@ async def test_a_clock_that_is_behind_the_streams_makes_no_latency_below_zero() 
     event = write_event(insert_records(1, Topic={"S": "t"}))
     event["Records"][0]["dynamodb"]["ApproximateCreationDateTime"] = 1_000.0
 
-    report = await relay_batch(replace(InMemoryStack()._context, now=lambda: 999.0), event)
+    report = await relay_batch(replace(InMemoryStack().context, now=lambda: 999.0), event)
 
     assert report.latencies == (0.0,)
 
@@ -474,7 +474,7 @@ async def test_a_backlog_is_counted_in_all_buckets_and_its_age_is_that_of_the_ol
     index.add(12, "parked", "2026-11-27T09:00:00.000000Z")
     now = datetime(2026, 11, 28, 9, 30, tzinfo=UTC).timestamp()
 
-    size = await read_backlog_size(replace(InMemoryStack()._context, now=lambda: now), index)
+    size = await read_backlog_size(replace(InMemoryStack().context, now=lambda: now), index)
 
     assert size == BacklogSize(outstanding=8, parked=4, oldest_age_seconds=3_600.0)
 
@@ -482,13 +482,13 @@ async def test_a_backlog_is_counted_in_all_buckets_and_its_age_is_that_of_the_ol
 async def test_a_backlog_that_is_read_in_part_has_no_size() -> None:
     index = Index(x=Unreadable("AccessDeniedException"))
 
-    assert await read_backlog_size(InMemoryStack()._context, index) == Unreadable("AccessDeniedException")
+    assert await read_backlog_size(InMemoryStack().context, index) == Unreadable("AccessDeniedException")
 
 
 async def test_a_backlog_is_read_within_the_functions_time() -> None:
     index = Index(x=None)
 
-    size = await read_backlog_size(InMemoryStack()._context, index, remaining_seconds=2.0)
+    size = await read_backlog_size(InMemoryStack().context, index, remaining_seconds=2.0)
 
     assert size == Unreadable("Deadline")
 

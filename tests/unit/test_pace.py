@@ -73,7 +73,7 @@ def write(aws: Aws, count: int, **changes: Any) -> dict[str, Any]:
 
 
 def context_of(aws: Aws, **changes: Any) -> RelayContext:
-    context = dataclasses.replace(InMemoryStack()._context, publisher=aws, table=aws, marker=aws)
+    context = dataclasses.replace(InMemoryStack().context, publisher=aws, table=aws, marker=aws)
     return dataclasses.replace(context, **{"retry": QUICK, "recheck_after": 60.0, **changes})
 
 
@@ -189,7 +189,7 @@ async def test_neither_isolation_nor_a_stale_connection_costs_a_retry() -> None:
 
 def test_processes_restored_from_one_snapshot_do_not_pause_for_the_same_times() -> None:
     """They share the state of Python's generator, which jitter therefore is not drawn from."""
-    jitter = InMemoryStack()._context.jitter
+    jitter = InMemoryStack().context.jitter
     snapshot = random.getstate()
     first = [jitter() for _ in range(4)]
     random.setstate(snapshot)

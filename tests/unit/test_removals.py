@@ -29,7 +29,7 @@ def removal(identity: Any = None, **changes: Any) -> tuple[dict[str, Any], dict[
 
 async def relay(*records: dict[str, Any], deletes: bool = False, marks: bool = True) -> BatchReport:
     table = InMemoryTable(deletes=deletes)
-    context = dataclasses.replace(InMemoryStack()._context, table=table, marker=table if marks else None)
+    context = dataclasses.replace(InMemoryStack().context, table=table, marker=table if marks else None)
     return await relay_batch(context, {"Records": list(records)})
 
 

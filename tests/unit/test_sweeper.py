@@ -137,7 +137,7 @@ class World:
     def __init__(self) -> None:
         self.table, self.topics = Faulty(), Topics()
         self.context: RelayContext = replace(
-            InMemoryStack()._context,
+            InMemoryStack().context,
             publisher=self.topics,
             table=self.table,
             marker=self.table,

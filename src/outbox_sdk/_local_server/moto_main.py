@@ -1,7 +1,7 @@
 """Serves Moto on 127.0.0.1 with one lock around the application.
 
-Run as ``python -m outbox_sdk._local_server.moto_main PORT``. Moto's own server handles requests in parallel threads, and then
-concurrent transactions lose items and let a condition pass twice.
+Run as ``python -m outbox_sdk._local_server.moto_main PORT``. Moto's own server handles requests in parallel
+threads, and then concurrent transactions lose items and let a condition pass twice.
 """
 
 import sys

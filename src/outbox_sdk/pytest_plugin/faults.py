@@ -11,7 +11,7 @@ from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.ports import Marker, Publisher, Table
 from outbox_sdk.testing.topics import name_of
 
-__all__ = ["FaultPlay", "Faults", "RelayKilled"]
+__all__ = ["COUNTED", "FaultPlay", "Faults", "RelayKilled"]
 
 _THROTTLED = "ThrottlingException"
 
@@ -43,6 +43,12 @@ class Faults:
     unavailable: Iterable[str] = ()
 
 
+COUNTED: tuple[str, ...] = tuple(
+    [field.name for field in fields(Faults) if field.name not in ("deliver_twice", "unavailable")]
+)
+"""The faults that are counted down."""
+
+
 class FaultPlay:
     """Faults while they are played: what is left of each number.
 
@@ -56,10 +62,7 @@ class FaultPlay:
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
         self.unavailable = frozenset(faults.unavailable)
-        counted = [
-            field.name for field in fields(faults) if field.name not in ("deliver_twice", "unavailable")
-        ]
-        self._asked = {name: int(getattr(faults, name)) for name in counted}
+        self._asked = {name: int(getattr(faults, name)) for name in COUNTED}
         self._left = dict(self._asked)
         for name, count in self._asked.items():
             if count < 0:

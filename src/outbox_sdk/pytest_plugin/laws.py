@@ -19,7 +19,7 @@ from outbox_sdk.core.delivery import decode_sqs_record
 from outbox_sdk.core.envelope import ENVELOPE_KINDS, EnvelopeKind
 from outbox_sdk.core.errors import InvalidMessageError
 from outbox_sdk.core.routing import is_fifo
-from outbox_sdk.pytest_plugin.faults import FaultPlay, Faults
+from outbox_sdk.pytest_plugin.faults import COUNTED, FaultPlay, Faults
 from outbox_sdk.pytest_plugin.memory import open_memory_stack
 from outbox_sdk.pytest_plugin.stack import OutboxStack
 from outbox_sdk.shell.producer import Outbox
@@ -67,10 +67,7 @@ def _values_of(kind: Any) -> st.SearchStrategy[Any]:
 
 def faults() -> st.SearchStrategy[Faults]:
     """Give faults from which a relay recovers: none, some, or all of them at once."""
-    counted = [
-        each.name for each in dataclasses.fields(Faults) if each.name not in ("deliver_twice", "unavailable")
-    ]
-    return st.builds(Faults, deliver_twice=st.booleans(), **dict.fromkeys(counted, _TIMES))
+    return st.builds(Faults, deliver_twice=st.booleans(), **dict.fromkeys(COUNTED, _TIMES))
 
 
 class _Committed(NamedTuple):

@@ -80,7 +80,9 @@ def open_memory_stack(
     topics: Iterable[str] | None = None,
     envelope: EnvelopeKind = "raw",
 ) -> OutboxStack:
-    """Make an empty stack in memory, for tests without fixtures. ``topics`` are those that exist, by default any.
+    """Make an empty stack in memory, for tests without fixtures.
+
+    ``topics`` are those that exist, by default any.
 
     >>> import asyncio
     >>> from outbox_sdk import Outbox

@@ -5,7 +5,7 @@ fixture is asked for.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pytest
 
@@ -96,24 +96,38 @@ def outbox_endpoint(pytestconfig: pytest.Config) -> "Iterator[Endpoint | None]":
     opened.__exit__(None, None, None)
 
 
-@_async_fixture
-async def outbox_stack(
-    outbox_endpoint: "Endpoint | None",
+class _Project(NamedTuple):
+    """What the fixtures that a project overrides say; ``topics`` is ``None`` where it names none."""
+
+    table_name: str
+    design: "TableDesign"
+    topics: Sequence[str] | None
+
+
+@pytest.fixture(scope="session")
+def _outbox_project(
     outbox_table_name: str,
     outbox_design: "TableDesign",
     outbox_catalog: "Catalog[Any] | None",
     outbox_topics: Sequence[str],
-    monkeypatch: pytest.MonkeyPatch,
+) -> _Project:
+    if outbox_catalog is None and not outbox_topics:
+        return _Project(outbox_table_name, outbox_design, None)
+    own = [] if outbox_catalog is None else [outbox_catalog.type_of(each).topic for each in outbox_catalog]
+    return _Project(outbox_table_name, outbox_design, sorted({*own, *outbox_topics}))
+
+
+@_async_fixture
+async def outbox_stack(
+    outbox_endpoint: "Endpoint | None", _outbox_project: _Project, monkeypatch: pytest.MonkeyPatch
 ) -> "AsyncIterator[OutboxStack]":
     """An empty outbox for one test: table, topics, a queue behind each, and the relay between.
 
     On a server the test's environment leads every AWS SDK to it, and nowhere else.
     """
-    topics = _topics(outbox_catalog, outbox_topics)
+    project = _outbox_project
     if outbox_endpoint is None:
-        from outbox_sdk.pytest_plugin.memory import open_memory_stack
-
-        yield open_memory_stack(table_name=outbox_table_name, design=outbox_design, topics=topics)
+        yield _open_memory_stack(project)
         return
     from outbox_sdk.pytest_plugin.server import open_server_stack
 
@@ -121,28 +135,18 @@ async def outbox_stack(
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     async with open_server_stack(
-        outbox_endpoint, table_name=outbox_table_name, design=outbox_design, topics=topics or ()
+        outbox_endpoint, table_name=project.table_name, design=project.design, topics=project.topics or ()
     ) as stack:
         yield stack
 
 
 @pytest.fixture
-def outbox_memory_stack(
-    outbox_table_name: str,
-    outbox_design: "TableDesign",
-    outbox_catalog: "Catalog[Any] | None",
-    outbox_topics: Sequence[str],
-) -> "OutboxStack":
+def outbox_memory_stack(_outbox_project: _Project) -> "OutboxStack":
     """An empty outbox in memory, in less than a millisecond: the same relay between doubles."""
+    return _open_memory_stack(_outbox_project)
+
+
+def _open_memory_stack(project: _Project) -> "OutboxStack":
     from outbox_sdk.pytest_plugin.memory import open_memory_stack
 
-    topics = _topics(outbox_catalog, outbox_topics)
-    return open_memory_stack(table_name=outbox_table_name, design=outbox_design, topics=topics)
-
-
-def _topics(catalog: "Catalog[Any] | None", further: Sequence[str]) -> list[str] | None:
-    """Give the topics that exist; ``None`` where the project names none."""
-    if catalog is None and not further:
-        return None
-    own = [] if catalog is None else [catalog.type_of(each).topic for each in catalog]
-    return sorted({*own, *further})
+    return open_memory_stack(table_name=project.table_name, design=project.design, topics=project.topics)

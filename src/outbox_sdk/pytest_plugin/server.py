@@ -94,16 +94,16 @@ class ServerBackend:
 
     async def outstanding(self) -> Sequence[Outstanding]:
         """Scan the table, consistently: a test's table is small."""
-        design = self.context.design
-        found: list[Outstanding] = []
-        async for page in self.client.get_paginator("scan").paginate(
+        # Any: a page is read as it comes.
+        pages: Any = self.client.get_paginator("scan").paginate(
             TableName=self.context.table_name,
             ConsistentRead=True,
             FilterExpression="attribute_exists(#marker)",
-            ExpressionAttributeNames={"#marker": design.not_dispatched},
-        ):
-            items: Sequence[Mapping[str, Any]] = page["Items"]
-            found += outstanding_of(items, design)
+            ExpressionAttributeNames={"#marker": self.context.design.not_dispatched},
+        )
+        found: list[Outstanding] = []
+        async for page in pages:
+            found += outstanding_of(page["Items"], self.context.design)
         return found
 
 
@@ -119,7 +119,8 @@ class _Stream:
     async def read(self) -> Sequence[Mapping[str, Any]]:
         await self._begin_shards()
         for shard_id, iterator in list(self._iterators.items()):
-            answer = await self._client.get_records(ShardIterator=iterator, Limit=_BATCH)
+            # Any: a shard that is closed gives no next iterator, which the types do not know.
+            answer: Any = await self._client.get_records(ShardIterator=iterator, Limit=_BATCH)
             following = answer.get("NextShardIterator")
             if following is None:
                 del self._iterators[shard_id]
@@ -127,8 +128,7 @@ class _Stream:
             else:
                 self._iterators[shard_id] = following
             if answer["Records"]:
-                records: Any = answer["Records"]
-                read: Sequence[Mapping[str, Any]] = lambda_event(records, self._arn)["Records"]
+                read: Sequence[Mapping[str, Any]] = lambda_event(answer["Records"], self._arn)["Records"]
                 return read
         return ()
 
@@ -196,8 +196,8 @@ async def _create_outbox(client: "DynamoDBClient", table_name: str, design: Tabl
         return await create_outbox_table(client, table_name, design=design)
     raise ConfigurationError(
         "outbox_table_name",
-        f"there is a table {table_name!r} at {client.meta.endpoint_url} already; delete it if it was left behind "
-        "by a test, or override the fixture outbox_table_name",
+        f"there is a table {table_name!r} at {client.meta.endpoint_url} already; delete it if a test "
+        "has left it behind, or override the fixture outbox_table_name",
     )
 
 

@@ -28,7 +28,7 @@ _SHOWN = 10
 
 
 class Outstanding(msgspec.Struct, frozen=True, kw_only=True):
-    """A message of the table that is not dispatched. ``parked`` is the reason why it was set aside, if it was."""
+    """A message of the table that is not dispatched. ``parked`` is why it was set aside, if it was."""
 
     message_id: str
     message_type: str | None = None
@@ -136,10 +136,12 @@ class OutboxStack:
         return report
 
     @overload
-    def published(self) -> list[PublishedMessage]: ...
+    def published(self, /) -> list[PublishedMessage]: ...
     @overload
     def published(self, message_class: type[_EventT], /) -> list[_EventT]: ...
-    def published(self, message_class: type[Any] | None = None, /) -> list[Any]:
+    def published(
+        self, message_class: type[_EventT] | None = None, /
+    ) -> "list[PublishedMessage] | list[_EventT]":
         """Give what subscribers have received up to the last :meth:`drain`, as often as they have, in order.
 
         Of one class of events, decoded, or else every message as it came, with
@@ -158,8 +160,8 @@ class OutboxStack:
         """Fail unless an event of the class was published that has these fields; give the first one.
 
         Raises:
-            AssertionError: there was no :meth:`drain` yet, or none fits: it says what was published instead, by type and id, with the values of the fields
-                that were asked for and of no others.
+            AssertionError: there was no :meth:`drain` yet, or no event fits. It says what was published
+                instead, by type and id, with the values of the fields asked for and of no others.
         """
         self._drained()
         found = self._decoded(message_class)
@@ -189,7 +191,7 @@ class OutboxStack:
             raise AssertionError(_listed(f"{len(outstanding)} messages are outstanding", lines, outstanding))
 
     def outstanding(self) -> list[Outstanding]:
-        """Give what was not dispatched by the end of the last :meth:`drain`, parked messages with their reason."""
+        """Give what was not dispatched by the end of the last :meth:`drain`, parked messages included."""
         return list(self._drained())
 
     @contextmanager

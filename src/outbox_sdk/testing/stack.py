@@ -143,7 +143,7 @@ class InMemoryStack:
         return await relay_batch(self.context, {"Records": self.read_records()})
 
     def read_records(self, limit: int | None = None) -> Sequence[Mapping[str, Any]]:
-        """Give the records that have come since the last time, at most ``limit``, for a reader of your own."""
+        """Give the records that have come since the last time, at most ``limit``, for your own reader."""
         until = None if limit is None else self._relayed + limit
         records = self.table.records[self._relayed : until]
         self._relayed += len(records)
