@@ -33,6 +33,7 @@ LOCKS = {
     "test": ["pyproject.toml", "--all-extras", "--group=test"],
     "lint": ["pyproject.toml", "--all-extras", "--group=lint"],
     "demo": ["pyproject.toml", "--extra=cli", "--extra=local", "--group=build"],
+    "example": ["pyproject.toml", "--extra=console", "--extra=local", "--group=build"],
     "bench": ["pyproject.toml", "--all-extras", "--group=bench"],
     "docs": ["pyproject.toml", "--all-extras", "--group=docs"],
     "package": ["pyproject.toml", "--group=package"],
@@ -108,6 +109,13 @@ def demo(session: nox.Session) -> None:
     """Run the whole path on this machine, from a transaction to a message received: `outbox demo`."""
     install(session, "demo")
     session.run("outbox", "demo", *session.posargs)
+
+
+@nox.session
+def example(session: nox.Session) -> None:
+    """Run the two services of examples/customers_and_orders; `-- --serve` leaves them to you until Ctrl-C."""
+    install(session, "example")
+    session.run("python", "-m", "examples.customers_and_orders", *session.posargs)
 
 
 @nox.session(python=INTERPRETERS)

@@ -6,9 +6,11 @@ import importlib.util
 import pkgutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import examples
 import outbox_sdk
 
 
@@ -93,11 +95,12 @@ def problems_of(source: str, *, is_package: bool = False) -> list[str]:
     return problems
 
 
-def modules_below_the_package() -> list[str]:
-    return sorted(module.name for module in pkgutil.walk_packages(outbox_sdk.__path__, "outbox_sdk."))
+def modules_below(package: ModuleType) -> list[str]:
+    found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    return sorted(module.name for module in found)
 
 
-@pytest.mark.parametrize("name", modules_below_the_package())
+@pytest.mark.parametrize("name", [*modules_below(outbox_sdk), *modules_below(examples)])
 def test_a_module_lists_exactly_what_it_defines(name: str) -> None:
     spec = importlib.util.find_spec(name)
     assert spec is not None
@@ -107,7 +110,8 @@ def test_a_module_lists_exactly_what_it_defines(name: str) -> None:
 
 
 def test_the_modules_were_found() -> None:
-    assert {"outbox_sdk.core", "outbox_sdk.shell", "outbox_sdk.cli"} <= set(modules_below_the_package())
+    assert {"outbox_sdk.core", "outbox_sdk.shell", "outbox_sdk.cli"} <= set(modules_below(outbox_sdk))
+    assert "examples.customers_and_orders.orders.service" in modules_below(examples)
 
 
 def test_the_package_lists_names_that_all_resolve() -> None:
