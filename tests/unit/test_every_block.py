@@ -10,6 +10,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,18 @@ ELSEWHERE = {
     "test_from_the_wheel_to_a_running_relay",
     ("docs/tutorials/first-message.md", "4. The program"): "tests/integration/test_tutorials.py::"
     "test_a_first_message",
+    **{
+        ("docs/tutorials/test-your-service.md", heading): "tests/plugin/test_tutorial.py::"
+        "test_all_tests_of_the_tutorial_pass"
+        for heading in (
+            "2. The service",
+            "3. What the tests need to know",
+            "4. A first test",
+            "6. When the relay crashes",
+            "7. When a message comes twice",
+            "8. Laws for all your events",
+        )
+    },
 }
 # Functions of pages that are called with a server only, and the test that calls them.
 CALLED_ELSEWHERE = {
@@ -99,7 +112,15 @@ def check_json(text: str) -> None:
             json.loads(line)
 
 
+def check_ini(text: str) -> None:
+    """Settings of pytest; whether it knows them is seen where a test runs with them."""
+    parser = ConfigParser()
+    parser.read_string(text)
+    assert parser.sections() == ["pytest"]
+
+
 CHECKS: dict[str, Callable[[str], None]] = {
+    "ini": check_ini,
     "bash": check_shell,
     "console": lambda text: check_shell(text, prompt=True),
     "hcl": check_terraform,
