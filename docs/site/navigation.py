@@ -26,7 +26,14 @@ INDEXES = {
 }
 """Pages that stand for a folder, by how the site calls them at its side."""
 
-_PROJECT = ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY", "deploy/terraform/README", "deploy/sam/README")
+_PROJECT = (
+    "README </README>",
+    "Contributing </CONTRIBUTING>",
+    "Changes </CHANGELOG>",
+    "Security </SECURITY>",
+    "Terraform </deploy/terraform/README>",
+    "CloudFormation </deploy/sam/README>",
+)
 _LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+\.md)(?:#[^)\s]*)?\)")
 
 
@@ -46,7 +53,7 @@ def add_contents(name: str, text: str, folder: Sequence[str]) -> str:
     """
     if name == FRONT:
         sections = [f"{title} <{PurePosixPath(page).relative_to('docs')}>" for page, title in INDEXES.items()]
-        return text + _toctree(sections) + _toctree([f"/{page}" for page in _PROJECT], caption="The project")
+        return text + _toctree(sections) + _toctree(_PROJECT, caption="The project")
     if name not in INDEXES and not name.endswith("/index"):
         return text
     pages = [path.removesuffix(".md") for path in linked_pages(text)]

@@ -119,15 +119,17 @@ def every_error() -> set[type[OutboxError]]:
     return found
 
 
-def test_every_error_has_its_row_with_the_module_it_is_imported_from() -> None:
-    told = dict[str, str]()
-    for row in rows((DOCS / "reference" / "errors.md").read_text(encoding="utf-8")):
-        if (match := re.fullmatch(r"`(\w+Error|[A-Z]\w+)`(?: of `([\w.]+)`)?", row[0])) is not None:
-            assert match[1] not in told
-            told[match[1]] = match[2] or "outbox_sdk"
-            assert all(row[1:2] + row[3:]), f"{match[1]} lacks when it comes or what is to be done"
+def test_every_error_has_its_section_with_where_it_is_imported_from() -> None:
+    page = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
+    told = list[object]()
+    for name in re.findall(r"^### `(\w+)`$", page, re.MULTILINE):
+        fields = dict(re.findall(r"^- \*\*(.+?)\*\*: (.+)", section("errors.md", f"`{name}`"), re.MULTILINE))
+        module = fields.pop("Import from", "`outbox_sdk`").strip("`")
+        told.append(getattr(import_module(module), name))
+        assert list(fields) == ["When", "At fault", "Do"], name
 
-    assert {getattr(import_module(module), name) for name, module in told.items()} == every_error()
+    assert len(told) == len(set(told))
+    assert set(told) == every_error()
 
 
 @pytest.mark.parametrize(
