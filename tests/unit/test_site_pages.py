@@ -30,6 +30,8 @@ PUBLIC = (
     "outbox_sdk.console",
     "outbox_sdk.packaging",
     "outbox_sdk.provisioning",
+    "outbox_sdk.pytest_plugin",
+    "outbox_sdk.pytest_plugin.laws",
     "outbox_sdk.testing",
     "outbox_sdk.testing.simulation",
 )
