@@ -60,6 +60,8 @@ ELSEWHERE = {
 }
 # Functions of pages that are called with a server only, and the test that calls them.
 CALLED_ELSEWHERE = {
+    ("docs/how-to/migration.md", "give_the_marker"): "tests/integration/test_pages.py::"
+    "test_an_old_table_is_taken_over",
     (
         "README.md",
         "create_tables",
