@@ -93,6 +93,15 @@ def use_inbox(names: Names) -> None:
     assert names["look"](5, 4) == "apply it"
 
 
+def use_front(names: Names) -> None:
+    stack = InMemoryStack()
+    client = stack.client()
+    client.create_table("orders", "PK")
+    asyncio.run(names["place_order"](client, "order-7"))
+    asyncio.run(stack.relay())
+    assert [message.topic for message in stack.published] == ["order--created"]
+
+
 def use_order(names: Names) -> None:
     stack = InMemoryStack(topics=["orders.fifo"])
     client = stack.client()
@@ -167,4 +176,5 @@ USES: dict[str, Callable[[Names], None]] = {
     "docs/how-to/producer.md": use_producer,
     "docs/how-to/redrive-and-replay.md": use_redrive,
     "docs/how-to/transactions.md": use_transactions,
+    "docs/index.md": use_front,
 }

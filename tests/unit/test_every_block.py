@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable
 from configparser import ConfigParser
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,12 @@ def check_ini(text: str) -> None:
     assert parser.sections() == ["pytest"]
 
 
+def check_names(module: str, text: str) -> None:
+    """The site makes a page of the API of them: each is one that the module offers."""
+    offered = set(import_module(module).__all__)
+    assert set(text.split()) <= offered, set(text.split()) - offered
+
+
 CHECKS: dict[str, Callable[[str], None]] = {
     "ini": check_ini,
     "bash": check_shell,
@@ -135,6 +142,8 @@ OTHERWISE = {"python", "text"}
 def test_a_block_is_of_a_kind_that_is_checked(block: Block) -> None:
     if block.language == "text":
         assert place_of(block) in TEXTS, "say which test compares it"
+    elif block.language.startswith("{names} "):
+        check_names(block.language.removeprefix("{names} "), block.text)
     elif block.language not in OTHERWISE:
         assert block.language in CHECKS, f"no check for blocks of {block.language!r}"
         CHECKS[block.language](block.text)
