@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-__all__ = ["FakeStreams", "client_error"]
+__all__ = ["ARN", "FakeStreams", "client_error"]
 
 ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/outbox/stream/2026-11-23T09:00:00.000"
 
@@ -58,6 +58,12 @@ class FakeStreams:
         for name in names:
             self._shards[shard_id].records.append(_record(name, self._next_number))
             self._next_number += 1
+
+    def add_images(self, shard_id: str, *images: dict[str, Any]) -> None:
+        """Write the inserts of items as they are."""
+        for image in images:
+            self.add_records(shard_id, ["image"])
+            self._shards[shard_id].records[-1]["dynamodb"]["NewImage"] = image
 
     def close_shard(self, shard_id: str) -> None:
         """Close a shard: it takes no more records, and a reader comes to its end."""
@@ -123,6 +129,8 @@ class FakeStreams:
         shard = self._shards[ShardId]
         if ShardIteratorType == "TRIM_HORIZON":
             position = shard.trimmed
+        elif ShardIteratorType == "LATEST":
+            position = len(shard.records)
         else:
             assert ShardIteratorType == "AFTER_SEQUENCE_NUMBER"
             numbers = [record["dynamodb"]["SequenceNumber"] for record in shard.records]

@@ -28,7 +28,7 @@ async def tail(
     """Tell of each thing that happens to a message from now on, until ``stop`` is set.
 
     A shard lets two readers read at a time: the relay, and this. A third is throttled, and so is the relay
-    then, which reads on a little later.
+    then, which reads on a little later. What ``on_passage`` raises ends it, and is raised.
 
     Raises:
         ConfigurationError: the table has no stream.
@@ -42,11 +42,26 @@ async def tail(
             "DYNAMODB_OUTBOX_TABLE_NAME", f"table {str(context.table_name)!r} has no stream to watch"
         )
 
+    failures: list[Exception] = []
+
     async def handle(event: dict[str, Any]) -> None:
         chosen = selection or Selection()
-        passages = decode_passages(event, context.design, chosen, now=context.now(), payload=payload)
-        for passage in passages:
-            on_passage(passage)
+        try:
+            passages = decode_passages(event, context.design, chosen, now=context.now(), payload=payload)
+            for passage in passages:
+                on_passage(passage)
+        except Exception as error:
+            # Brought again, as for a relay, it would be told again, and fail again.
+            failures.append(error)
+            following.cancel()
 
     async with open_client("dynamodbstreams", access) as streams:
-        await follow_stream(streams, stream_arn, handle, stop=stop, poll_seconds=poll_seconds, begin="latest")
+        following = asyncio.create_task(
+            follow_stream(streams, stream_arn, handle, stop=stop, poll_seconds=poll_seconds, begin="latest")
+        )
+        try:
+            await following
+        except asyncio.CancelledError:
+            if failures:
+                raise failures[0] from None
+            raise
