@@ -234,6 +234,22 @@ async def test_a_redrive_is_first_looked_at_then_confirmed_and_done_once(desk: D
     assert (view.state, view.redrives) == ("outstanding", 1)
 
 
+@pytest.mark.parametrize("most", [2_000, 1])
+async def test_what_is_redriven_is_what_was_shown(
+    desk: Desk, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of as many as are kept; else no more than were counted."""
+    monkeypatch.setattr("outbox_sdk.console.tasks._SHOWN_MOST", most)
+    assert "2 parked messages would become outstanding" in (await desk.post("/redrive")).words
+    await desk.admin.redrive(Selection(message_ids=("m-1",)))
+    await desk.stack.relay()  # parks it anew
+    page = await desk.post("/tasks/1/confirm")
+    items = {item["MessageId"]["S"]: item for item in desk.stack.table.items.values()}
+    counts = {name: item["RedriveCount"]["N"] for name, item in items.items() if "RedriveCount" in item}
+    assert counts == {"m-1": "1" if most > 1 else "2", "m-2": "1"}
+    assert ("Changed meanwhile 1" in page.words) == (most > 1)
+
+
 async def test_no_more_is_redriven_than_was_confirmed(desk: Desk) -> None:
     page = await desk.post("/redrive")
     desk.write(6, parked=True)

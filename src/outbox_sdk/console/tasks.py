@@ -13,7 +13,7 @@ from outbox_sdk.core.selection import Selection
 from outbox_sdk.core.task_report import TaskReport
 from outbox_sdk.core.text import parse_instant
 from outbox_sdk.shell.admin import Admin
-from outbox_sdk.shell.task import Conduct
+from outbox_sdk.shell.task import Conduct, Shown
 
 __all__ = ["ConsoleTask", "Kind", "Tasks"]
 
@@ -21,6 +21,8 @@ Kind = Literal["redrive", "replay"]
 
 _KEPT = 50
 _AT_A_TIME = 4
+_SHOWN_MOST = 2_000
+"""Of so many parked messages a dry run keeps which they are; of more, how many: it may never be confirmed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -29,7 +31,7 @@ class ConsoleTask:
 
     ``dry_run`` reads only and is to be confirmed; ``followed_by`` is the number of the one that was started
     by that, or that has taken this one up again. ``resume`` is when the replay began that is taken up.
-    ``trouble`` says why it ended before its time.
+    ``trouble`` says why it ended before its time. ``shown`` is what a dry run of a redrive has read.
     """
 
     number: int
@@ -42,6 +44,7 @@ class ConsoleTask:
     ended: bool = False
     followed_by: int | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    shown: Shown = field(default_factory=Shown, repr=False)
 
     @property
     def to_confirm(self) -> int:
@@ -85,7 +88,13 @@ class Tasks:
         return self._tasks.get(number)
 
     def start(
-        self, kind: Kind, selection: Selection, *, dry_run: bool = True, resume: datetime | None = None
+        self,
+        kind: Kind,
+        selection: Selection,
+        *,
+        dry_run: bool = True,
+        resume: datetime | None = None,
+        shown: Shown | None = None,
     ) -> ConsoleTask:
         """Begin a task.
 
@@ -96,6 +105,7 @@ class Tasks:
             raise ConfigurationError(kind, f"{_AT_A_TIME} tasks are running: let one end, or stop it, first")
         self._count += 1
         task = ConsoleTask(self._count, kind, selection, dry_run, resume)
+        task.shown = shown or task.shown
         self._tasks[task.number] = task
         for number in [each.number for each in self._tasks.values() if each.ended][: -_KEPT or None]:
             del self._tasks[number]
@@ -104,6 +114,8 @@ class Tasks:
 
     def confirm(self, task: ConsoleTask) -> ConsoleTask:
         """Do what a dry run has shown, and to no more messages than it has counted. Twice is once.
+
+        Of parked messages they are those that it has read, if there were not too many to keep them.
 
         Raises:
             ConfigurationError: it is no dry run that has ended and found something; or enough are running.
@@ -138,8 +150,8 @@ class Tasks:
         return self._follow(task, selection, resume)
 
     def _follow(self, task: ConsoleTask, selection: Selection, resume: datetime | None = None) -> ConsoleTask:
-        following = self.start(task.kind, selection, dry_run=False, resume=resume)
-        task.followed_by = following.number
+        following = self.start(task.kind, selection, dry_run=False, resume=resume, shown=task.shown)
+        task.followed_by, task.shown = following.number, Shown()
         return following
 
     async def wait(self, task: ConsoleTask, seconds: float) -> None:
@@ -166,10 +178,12 @@ class Tasks:
             task.trouble = f"It ended by an error of this program: {type(error).__name__}."
         finally:
             task.ended = True
+            if not task.dry_run or len(task.shown.items or ()) > _SHOWN_MOST:
+                task.shown = Shown()
             self._running.pop(task.number, None)
 
     async def _carry_out(self, task: ConsoleTask, on_progress: Callable[[TaskReport], None]) -> TaskReport:
-        conduct = Conduct(dry_run=task.dry_run, stop=task.stop, on_progress=on_progress)
+        conduct = Conduct(dry_run=task.dry_run, stop=task.stop, on_progress=on_progress, shown=task.shown)
         if task.kind == "redrive":
             return await self._admin.redrive(task.selection, conduct)
         return await self._admin.replay(task.selection, conduct, resume=task.resume)

@@ -26,12 +26,11 @@ async def read_listed(
         TableCallError: the index or an item cannot be read.
     """
     shown = conduct.shown
-    if shown is not None and shown.items is not None and not conduct.dry_run:
-        return shown.items
-    found = tuple(await _read(context, selection, markers))
-    if shown is not None:
-        shown.items = found
-    return found
+    if shown is None:
+        return await _read(context, selection, markers)
+    if conduct.dry_run:
+        shown.items = tuple(await _read(context, selection, markers))
+    return await _read(context, selection, markers) if shown.items is None else shown.items
 
 
 async def _read(context: AdminContext, selection: Selection, markers: Sequence[str]) -> list[SeenItem]:
