@@ -9,7 +9,7 @@ import pytest
 from examples.customers_and_orders.common.web import MAX_BODY_BYTES
 from examples.customers_and_orders.customers.http import build_app as build_customers_app
 from examples.customers_and_orders.orders.http import build_app as build_orders_app
-from examples.customers_and_orders.tests.in_memory import Saga
+from examples.customers_and_orders.tests.in_memory import Saga, open_saga
 from outbox_sdk import TransactionConflict
 from tests.support.asgi import Answer, Browser
 
@@ -35,8 +35,8 @@ def read(answer: Answer) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.fixture
-def saga() -> Saga:
-    return Saga()
+async def saga() -> Saga:
+    return await open_saga()
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ async def test_an_order_is_taken_once_and_read_when_it_is_decided(
 
     assert await orders.put("/orders/order-1", asked) == (200, {**order, "status": "approved"})
     assert await orders.get("/orders/order-1") == (200, {**order, "status": "approved"})
-    assert len(saga.orders_stack.published) == 2
+    assert len(saga.orders_stack.published()) == 2
 
 
 async def test_what_is_not_there_is_not_found(customers: Client, orders: Client) -> None:
@@ -121,7 +121,7 @@ async def test_a_body_that_is_not_as_it_should_be_is_refused(
 
     assert (status, problem["code"]) == (400, "bad-request")
     assert words in problem["sentence"]
-    assert not saga.orders_database.items("orders")
+    assert (await orders.get("/orders/order-1"))[0] == 404
 
 
 @pytest.mark.parametrize("path", ["/orders/a%23b", "/orders/" + "a" * 65, "/orders/a b"])
@@ -150,7 +150,7 @@ async def test_a_busy_database_is_no_fault_of_the_client(
     async def conflict(**_: Any) -> None:
         raise TransactionConflict("TransactionConflict", attempts=8)
 
-    monkeypatch.setattr(saga.customers_database, "transact_write_items", conflict)
+    monkeypatch.setattr(saga.customers_stack.dynamodb, "transact_write_items", conflict)
     answer = await customers._browser.ask("PUT", "/customers/anna", b'{"credit_limit": 1}', {})
 
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")

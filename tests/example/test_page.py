@@ -20,7 +20,14 @@ EXAMPLE = ROOT / "examples" / "customers_and_orders"
 COMMAND = [sys.executable, "-m", "examples.customers_and_orders"]
 SERVICES = ("customers", "orders")
 # What is public besides the package itself.
-PUBLIC = ("outbox_sdk", "outbox_sdk.embedded_stack", "outbox_sdk.testing")
+PUBLIC = (
+    "outbox_sdk",
+    "outbox_sdk.embedded_stack",
+    "outbox_sdk.pytest_plugin",
+    "outbox_sdk.pytest_plugin.laws",
+    "outbox_sdk.pytest_plugin.memory",
+    "outbox_sdk.testing",
+)
 
 
 @pytest.mark.integration

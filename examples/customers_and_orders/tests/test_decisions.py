@@ -1,7 +1,7 @@
 """Decisions are pure, so they are tested with values alone."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples.customers_and_orders.customers.decisions import (
@@ -47,12 +47,14 @@ def test_an_unknown_customer_has_no_credit() -> None:
     assert decide_credit(ask(1, "zoe"), None, None) == Refuse("unknown-customer")
 
 
+@settings(deadline=None)
 @given(request=REQUESTS, earlier=st.builds(Reserve, AMOUNTS) | st.builds(Refuse, st.just("unknown-customer")))
 def test_what_an_order_was_told_stands(request: CreditRequest, earlier: Answer) -> None:
     """Whatever its customer has left by now, and whether there is one."""
     assert decide_credit(request, ANNA, earlier) == decide_credit(request, None, earlier) == Repeat(earlier)
 
 
+@settings(deadline=None)
 @given(limit=st.integers(min_value=0, max_value=500), requests=st.lists(REQUESTS, max_size=20))
 def test_reservations_never_exceed_the_limit_and_are_made_once(
     limit: int, requests: list[CreditRequest]
