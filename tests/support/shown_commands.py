@@ -43,6 +43,7 @@ OWN_COMMANDS = {
 # Options of the AWS command line that every operation takes.
 AWS_GLOBAL = {"--query", "--output", "--region", "--profile", "--endpoint-url"}
 INSTALLED_BESIDE = {"boto3", "nox", "uv"}
+KINDS = {"embedded", "moto", "memory"}
 TERRAFORM = {"init", "plan", "show", "apply", "output", "fmt", "validate"}
 # Variables that belong to nobody's configuration and are read all the same.
 FURTHER_VARIABLES = {
@@ -184,6 +185,14 @@ def check_pip(arguments: list[str]) -> None:
             assert name in INSTALLED_BESIDE, f"{name} is no distribution that a page may name"
 
 
+def check_pytest(arguments: list[str]) -> None:
+    """Of the project's own option, the kind of stack is one that there is."""
+    if arguments:
+        option, kind = arguments
+        assert option == "--outbox-stack", option
+        assert kind in KINDS, kind
+
+
 def check_docker(arguments: list[str]) -> None:
     assert arguments[:2] == ["buildx", "build"], arguments
     (file,) = [after for option, after in pairwise(arguments) if option == "-f"]
@@ -213,6 +222,7 @@ CHECKERS: dict[str, Callable[[list[str]], None]] = {
     "nox": check_nox,
     "outbox": check_outbox,
     "pip": check_pip,
+    "pytest": check_pytest,
     "python": check_python,
     "terraform": check_terraform,
 }

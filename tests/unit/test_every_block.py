@@ -129,10 +129,10 @@ def check_names(module: str, text: str) -> None:
 
 
 CHECKS: dict[str, Callable[[str], None]] = {
-    "ini": check_ini,
     "bash": check_shell,
     "console": lambda text: check_shell(text, prompt=True),
     "hcl": check_terraform,
+    "ini": check_ini,
     "json": check_json,
 }
 OTHERWISE = {"python", "text"}
