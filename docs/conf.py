@@ -29,12 +29,13 @@ root_doc = "docs/index"
 include_patterns = [
     "docs/**.md",
     "deploy/*/README.md",
+    "examples/*/README.md",
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
 ]
-exclude_patterns = [".*", "build", "dist", "src", "tests", "benchmarks", "requirements"]
+exclude_patterns = [".*", "build", "dist", "src", "tests", "benchmarks", "requirements", "tools"]
 suppress_warnings: list[str] = []
 
 # Anchors are those of a code host.

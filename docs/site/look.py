@@ -45,7 +45,8 @@ SEEN = (
 
 _SMALLEST = 11
 _FOUND: Any = """
-const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+// A phone makes the page's own idea of its width as large as what is in it.
+const wide = document.documentElement.scrollWidth - arguments[1];
 const foreign = performance.getEntriesByType("resource").map(each => each.name)
     .filter(name => !name.startsWith("file:") && !name.startsWith("data:"));
 const small = [...document.querySelectorAll("article *")].filter(each =>
@@ -59,7 +60,7 @@ return {wide, foreign, small};
 def look_at(browser: Chrome, address: str, width: int) -> Iterator[str]:
     """Open a page, and give what is wrong with it, as lines for people."""
     browser.get(address)
-    found = browser.execute_script(_FOUND, _SMALLEST)
+    found = browser.execute_script(_FOUND, _SMALLEST, width)
     if found["wide"] > 0:
         yield f"is {found['wide']} wider than {width}"
     yield from (f"loads {name}" for name in found["foreign"])

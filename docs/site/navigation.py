@@ -31,6 +31,7 @@ _PROJECT = (
     "Contributing </CONTRIBUTING>",
     "Changes </CHANGELOG>",
     "Security </SECURITY>",
+    "Example </examples/customers_and_orders/README>",
     "Terraform </deploy/terraform/README>",
     "CloudFormation </deploy/sam/README>",
 )
