@@ -44,12 +44,25 @@ LOCKS = {
     "lambda-emulator": ["--group=lambda-emulator", "--no-deps"],
     "consumers": ["--group=consumers"],
     "lambda": ["--group=lambda"],
-}
+    # ministack pins one botocore, and with it an aiobotocore above the floor: it has a lock file of its own.
+    "minimum": [
+        "--resolution=lowest-direct", "pyproject.toml", "--extra=cli", "--extra=console", "--extra=otel",
+        "--extra=testing", "--extra=typing", "--group=test",
+    ],
+    "minimum-local": ["--resolution=lowest-direct", "pyproject.toml", "--extra=local", "--group=build"],
+}  # fmt: skip
 # checkov pins an old boto3, tomodachi an old aiobotocore: their environments have versions of their own, and
-# are without the project.
-UNCONSTRAINED = ("deploy", "consumers")
+# are without the project. The lowest versions are not those that are tested elsewhere.
+UNCONSTRAINED = ("deploy", "consumers", "minimum", "minimum-local")
 # This one is shipped: whoever installs the SDK can build the functions' package from it.
 SHIPPED_LOCKS = {"lambda": "src/outbox_sdk/packaging/requirements.txt"}
+
+# With the lowest versions: everything that decides, what doubles and adapters have in common, and what is
+# done to a DynamoDB.
+MINIMUM_TESTS = [
+    *("tests/unit", "tests/property", "tests/contract"),
+    *(f"tests/integration/test_{name}.py" for name in ("inbox", "streams", "transaction")),
+]
 
 # In pieces, so that this file does not match.
 REGISTRY_HOSTS = re.compile(
@@ -136,6 +149,17 @@ def endurance(session: nox.Session) -> None:
     session.run(
         "pytest", *files, "-k", "thousands or long_history", *session.posargs, env={"OUTBOX_FULL_SIZE": "1"}
     )
+
+
+@nox.session(python=INTERPRETERS[0])
+def minimum(session: nox.Session) -> None:
+    """Run tests with the lowest versions that pyproject.toml allows, on the oldest Python; then the demo."""
+    install(session, "minimum")
+    folders = session.posargs or [*MINIMUM_TESTS, "--numprocesses=auto", "-m", "not once"]
+    session.run("pytest", *folders)
+    # The local stack pins one botocore, which is above the floor of the rest.
+    install(session, "minimum-local")
+    session.run("outbox", "demo")
 
 
 @nox.session
@@ -243,6 +267,13 @@ def api(session: nox.Session) -> None:
     """Write docs/reference/public-api.txt anew; `-- --against v0.1.0` lists instead what breaks since."""
     install(session, "test", project=False)
     session.run("python", "-m", "tools.public_api", *session.posargs)
+
+
+@nox.session
+def graph(session: nox.Session) -> None:
+    """Draw anew who imports whom: docs/architecture.svg, and the tables in docs/architecture.md."""
+    install(session, "test")
+    session.run("python", "-m", "tools.import_graph")
 
 
 @nox.session

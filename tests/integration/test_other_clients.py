@@ -24,8 +24,8 @@ MAIN = ROOT / "tests" / "support" / "other_clients_main.py"
 # aioboto3 pins another aiobotocore than is installed here, so each is put in a directory of its own.
 PACKAGES = {
     "boto3": (),
-    "aioboto3": ("aioboto3==15.5.0", "msgspec>=0.20,<1"),
-    "PynamoDB": ("pynamodb==6.1.0", "msgspec>=0.20,<1"),
+    "aioboto3": ("aioboto3==15.5.0", "msgspec>=0.21,<1"),
+    "PynamoDB": ("pynamodb==6.1.0", "msgspec>=0.21,<1"),
 }
 
 

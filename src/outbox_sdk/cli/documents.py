@@ -77,7 +77,7 @@ DOCUMENTS: Mapping[str, type] = {
 
 def encode_schema(command: str) -> str:
     """Write the JSON Schema of a command's lines."""
-    schema: dict[str, Any] = _with_plain_texts(msgspec.json.schema(DOCUMENTS[command]))
+    schema: dict[str, Any] = _alike(msgspec.json.schema(DOCUMENTS[command]))
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"A line of `outbox {command} --json`",
@@ -86,16 +86,16 @@ def encode_schema(command: str) -> str:
     return msgspec.json.format(msgspec.json.encode(schema, order="sorted").decode(), indent=2) + "\n"
 
 
-def _with_plain_texts(part: Any) -> Any:
-    """Take the indentation out of descriptions: they are docstrings, which Python 3.13 has without it."""
+def _alike(part: Any) -> Any:
+    """Take out what depends on the versions of Python and msgspec: docstrings' indentation, null's place."""
     if isinstance(part, dict):
         return {
-            name: cleandoc(each)
-            if name == "description" and isinstance(each, str)
-            else _with_plain_texts(each)
+            name: cleandoc(each) if name == "description" and isinstance(each, str) else _alike(each)
             for name, each in part.items()
         }
-    return [_with_plain_texts(each) for each in part] if isinstance(part, list) else part
+    if isinstance(part, list):
+        return sorted(map(_alike, part), key=lambda each: bool(each == {"type": "null"}))
+    return part
 
 
 def write_schemas(directory: Path) -> None:
