@@ -28,6 +28,7 @@ INDEXES = {
 
 _PROJECT = (
     "README </README>",
+    "Architecture </docs/architecture>",
     "Contributing </CONTRIBUTING>",
     "Changes </CHANGELOG>",
     "Security </SECURITY>",
