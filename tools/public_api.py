@@ -47,6 +47,8 @@ PUBLIC_MODULES = (
     "outbox_sdk.lambda_handler",
     "outbox_sdk.packaging",
     "outbox_sdk.provisioning",
+    "outbox_sdk.pytest_plugin",
+    "outbox_sdk.pytest_plugin.laws",
     "outbox_sdk.shell.task",
     "outbox_sdk.sweeper_handler",
     "outbox_sdk.testing",
