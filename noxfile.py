@@ -37,6 +37,7 @@ LOCKS = {
     "bench": ["pyproject.toml", "--all-extras", "--group=bench"],
     "docs": ["pyproject.toml", "--all-extras", "--group=docs"],
     "package": ["pyproject.toml", "--group=package"],
+    "release": ["pyproject.toml", "--group=release"],
     "lock": ["--group=lock"],
     "deploy": ["--group=deploy"],
     "extended-client": ["--group=extended-client"],
@@ -260,6 +261,13 @@ def package(session: nox.Session) -> None:
     asked = re.search(r"--runtime[= ](\S+)", " ".join(session.posargs))
     out = "dist" if asked is None else f"dist/{asked[1]}"
     session.run("python", "-m", "outbox_sdk.packaging", f"--out={out}", "--sbom", *wheel, *session.posargs)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Check and build a release in dist/release, and stop before the upload; `-- --rehearse` any time."""
+    install(session, "release")
+    session.run("python", "-m", "tools.release", *session.posargs)
 
 
 @nox.session

@@ -4,6 +4,8 @@ Exit codes: 0 for success, 1 for a demo in which a message was lost, doubled or 
 or not found, or for a failure on the way, 2 for wrong input or configuration, 130 when interrupted.
 """
 
+from typing import Annotated
+
 try:
     import typer
 
@@ -37,6 +39,26 @@ for _command in (
     *(doctor, cost, console),
 ):
     app.command()(_command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        from outbox_sdk.packaging.sbom import DISTRIBUTION
+
+        typer.echo(f"{DISTRIBUTION} {version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Tell the version.")
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
