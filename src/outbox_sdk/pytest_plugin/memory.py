@@ -10,7 +10,7 @@ from outbox_sdk.testing.client import InMemoryClient
 from outbox_sdk.testing.stack import InMemoryStack
 from outbox_sdk.testing.topics import PublishedMessage
 
-__all__ = ["MemoryBackend", "open_memory_stack"]
+__all__ = ["MemoryBackend", "open_memory_stack", "outstanding_of"]
 
 _BATCH = 100
 
