@@ -18,7 +18,7 @@ from outbox_sdk.core.table import TableDesign
 from outbox_sdk.embedded_stack import EmbeddedStack
 from tests.support.aws import open_client
 from tests.support.clients import open_deployment_clients, zipped
-from tests.support.command import environment
+from tests.support.command import environment, run_shell
 from tests.support.documents import ROOT
 
 # What runs here is the same on every interpreter.
@@ -33,20 +33,6 @@ def section(title: str) -> str:
 
 def commands(text: str) -> str:
     return "\n".join(re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
-
-
-def run_shell(script: str, directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a script as a person types it; the first command that fails is its end."""
-    path = f"{Path(sys.executable).parent}:{environment()['PATH']}"
-    return subprocess.run(
-        ["bash", "-e", "-u", "-m", "-c", script],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=environment(**variables) | {"PATH": path},
-    )
 
 
 def test_on_a_local_stack(tmp_path: Path) -> None:

@@ -1,34 +1,18 @@
 """Tutorials are followed as they are written: their programs in files, their commands in a shell."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from tests.support.command import environment
+from tests.support.command import run_shell
 from tests.support.documents import ROOT, Block, read_blocks
 
 # What runs here is the same on every interpreter.
 pytestmark = [pytest.mark.integration, pytest.mark.once]
 
 TUTORIALS = ROOT / "docs" / "tutorials"
-
-
-def run_shell(script: str, directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a script as a person types it; the first command that fails is its end."""
-    path = f"{Path(sys.executable).parent}:{environment()['PATH']}"
-    return subprocess.run(
-        ["bash", "-e", "-u", "-m", "-c", script],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=environment(**variables) | {"PATH": path},
-    )
 
 
 def script_of(blocks: Iterable[Block]) -> str:

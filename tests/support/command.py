@@ -2,10 +2,12 @@
 
 import os
 import subprocess
+import sys
+from pathlib import Path
 
 from tests.support.outbox_process import outbox_command
 
-__all__ = ["CREDENTIALS", "environment", "run_outbox"]
+__all__ = ["CREDENTIALS", "environment", "run_outbox", "run_shell"]
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
@@ -27,3 +29,17 @@ def run_outbox(*arguments: str, **variables: str) -> subprocess.CompletedProcess
             check=False,
             env=environment(**variables),
         )
+
+
+def run_shell(script: str, directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a script as a person types it; the first command that fails is its end, and that of its jobs."""
+    path = f"{Path(sys.executable).parent}:{environment()['PATH']}"
+    return subprocess.run(
+        ["bash", "-e", "-u", "-m", "-c", f"trap 'kill $(jobs -p) 2>&- || true' EXIT\n{script}"],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=environment(**variables) | {"PATH": path},
+    )
