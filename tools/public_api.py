@@ -42,6 +42,7 @@ PUBLIC_MODULES = (
     "outbox_sdk.core.prices",
     "outbox_sdk.core.quotas",
     "outbox_sdk.core.routing",
+    "outbox_sdk.core.table",
     "outbox_sdk.core.workload",
     "outbox_sdk.embedded_stack",
     "outbox_sdk.lambda_handler",
