@@ -10,7 +10,7 @@ from docs.site.check import check_site, find_loads, main
 from docs.site.navigation import FRONT, add_contents
 from docs.site.svg import Picture
 
-WITHOUT_SPHINX = ("api", "check", "diagrams", "navigation", "sources", "svg")
+WITHOUT_SPHINX = ("api", "check", "diagrams", "navigation", "options", "sources", "svg")
 
 
 def site(root: Path, body: str, **files: str) -> list[str]:

@@ -16,6 +16,7 @@ import outbox_sdk
 from docs.site.api import REFERENCE, listed_names
 from docs.site.diagrams import DIAGRAMS, FOLLOWS, MOVES, event_of
 from docs.site.navigation import FRONT, INDEXES, add_contents, find_folder, linked_pages
+from docs.site.options import write_page
 from outbox_sdk.core.errors import DeliveryFault, OutboxError, UndecodableReason
 from outbox_sdk.core.message_view import MessageState
 from outbox_sdk.core.outcome import Outcome, is_reported, outcome_name
@@ -63,7 +64,7 @@ def test_the_front_page_shows_a_service_that_runs() -> None:
     asyncio.run(service["place_order"](client, "7"))
     asyncio.run(stack.relay())
 
-    assert len(example) <= 12
+    assert len(example) == 10
     assert client.items("orders") == [{"PK": {"S": "7"}}]
     assert [message.topic for message in stack.published] == ["order--created"]
 
@@ -148,6 +149,14 @@ def test_every_reason_has_its_row(error: str, reasons: tuple[str, ...]) -> None:
     assert sorted(told) == sorted(reasons)
 
 
+def test_every_code_of_a_refused_transaction_has_its_row() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "src" / "outbox_sdk").rglob("*.py"))
+    # Such a code is DynamoDB's own word for the like.
+    own = set(re.findall(r"TransactionRefused\(\s*\"(\w+)\"", source)) - {"ValidationException"}
+
+    assert {row[0].strip("`") for row in rows(section("errors.md", "`TransactionRefused`"))} == own
+
+
 LIMITS = rows((DOCS / "reference" / "limits.md").read_text(encoding="utf-8"))
 
 
@@ -215,6 +224,11 @@ def test_every_event_has_its_row_and_says_what_the_item_is_afterwards() -> None:
 def test_a_diagram_is_what_the_code_draws(name: str) -> None:
     """After a change: `python -m docs.site.diagrams docs/diagrams`."""
     assert (DOCS / "diagrams" / name).read_text(encoding="utf-8") == DIAGRAMS[name]()
+
+
+def test_the_page_of_options_is_what_the_command_takes() -> None:
+    """After a change: `python -m docs.site.options docs/reference/options.md`."""
+    assert (DOCS / "reference" / "options.md").read_text(encoding="utf-8") == write_page()
 
 
 def test_each_diagram_is_shown_on_a_page_with_words_for_those_who_do_not_see_it() -> None:
