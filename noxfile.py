@@ -32,6 +32,7 @@ FLOOR: str = PYPROJECT["project"]["requires-python"].removeprefix(">=")
 LOCKS = {
     "test": ["pyproject.toml", "--all-extras", "--group=test"],
     "lint": ["pyproject.toml", "--all-extras", "--group=lint"],
+    "mutants": ["pyproject.toml", "--all-extras", "--group=mutants"],
     "demo": ["pyproject.toml", "--extra=cli", "--extra=local", "--group=build"],
     "example": ["pyproject.toml", "--extra=console", "--extra=local", "--group=build"],
     "bench": ["pyproject.toml", "--all-extras", "--group=bench"],
@@ -168,6 +169,13 @@ def simulate(session: nox.Session) -> None:
     """Play many seeds of the simulator, and all mutants: `-- --seeds 15000`, `-- --seed 7` for one trace."""
     install(session, "test")
     session.run("python", "-m", "tests.simulation", *session.posargs)
+
+
+@nox.session(python=INTERPRETERS[0])
+def mutants(session: nox.Session) -> None:
+    """Try the tests on mutants of the core: a sample, `-- lanes` those of a module, `-- --all` every one."""
+    install(session, "mutants")
+    session.run("python", "-m", "tools.mutants", *session.posargs)
 
 
 @nox.session

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutants.generate import WORK, find_refused, write_mutants
+from tools.mutants.generate import WORK, find_refused, text_of_core, write_mutants
 from tools.mutants.loop import MutantLoop
 
 __all__ = ["main"]
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     """Mutate, try, and report; 1 where fewer are killed than is asked."""
     parser = argparse.ArgumentParser(prog="python -m tools.mutants", description=__doc__)
     parser.add_argument("modules", nargs="*", help="as lanes or doctor.plan; all of them by default")
-    parser.add_argument("--sample", type=int, metavar="N", help="that many, chosen at random")
+    parser.add_argument("--all", action="store_true", help="every mutant; without, a sample of all modules")
+    parser.add_argument("--sample", type=int, default=1_000, metavar="N", help="how many, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--at-least", type=float, default=95.0, metavar="PERCENT")
@@ -47,7 +48,8 @@ def main(arguments: Sequence[str]) -> int:
     if asked.only:
         wanted = set(Path(asked.only).read_text().split())
         names = [name for name in names if name in wanted]
-    if asked.sample is not None and asked.sample < len(names):
+    whole = asked.all or asked.only or asked.modules
+    if not whole and asked.sample < len(names):
         names = sorted(random.Random(asked.seed).sample(names, asked.sample))
     refused = find_refused(names)
     results = WORK / "results.jsonl"
@@ -64,7 +66,9 @@ def _run(mutants: Sequence[str], results: Path, *, processes: int) -> int:
     os.environ["HYPOTHESIS_PROFILE"] = "mutants"
     sys.path[:0] = [str(WORK / "src"), str(WORK)]
     ignored = [f"--ignore=tests/unit/{name}.py" for name in _IGNORED]
-    plugins = [MutantLoop(mutants, results, processes=processes)]
+    # By the text of the core: which test reaches which function changes with it.
+    kept = WORK / f"reached-{text_of_core()}.json"
+    plugins = [MutantLoop(mutants, results, kept=kept, processes=processes)]
     options = ["-q", "--rootdir=.", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
     marks = ["-m", "not once and not integration"]
     return int(pytest.main([*options, *marks, *ignored, *_TESTS], plugins=plugins))
@@ -78,7 +82,8 @@ def _report(names: Sequence[str], refused: set[str], verdicts: dict[str, str], *
     killed = counts["killed"] + counts["timeout"]
     tried = len(verdicts)
     print(f"{len(names)} mutants: {len(refused)} refused by the type checker, {tried} run against the tests")
-    print(f"{killed} killed ({counts['timeout']} by time), {len(survivors)} not: {_share(killed, tried)} % of those run")
+    print(f"{killed} killed ({counts['timeout']} by time), {len(survivors)} not")
+    print(f"{_share(killed, tried)} % of those run")
     share = _share(killed + len(refused), len(names))
     print(f"{share} % of all")
     return 0 if share >= at_least else 1

@@ -14,12 +14,22 @@ from pathlib import Path
 import mutmut
 from mutmut.mutation.file_mutation import mutate_file_contents
 
-__all__ = ["CORE", "ROOT", "WORK", "find_refused", "write_mutants"]
+__all__ = ["CORE", "ROOT", "WORK", "find_refused", "text_of_core", "write_mutants"]
 
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / ".mutants"
 CORE = Path("src/outbox_sdk/core")
-_NEEDED = ("src", "tests", "docs", "deploy", "benchmarks", "examples", "tools", "requirements", "pyproject.toml")
+_NEEDED = (
+    "src",
+    "tests",
+    "docs",
+    "deploy",
+    "benchmarks",
+    "examples",
+    "tools",
+    "requirements",
+    "pyproject.toml",
+)
 _PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "noxfile.py")
 # As the linting session does it, for the core alone; what a copy of a method defines again is no mistake.
 _MYPY = (
@@ -42,6 +52,12 @@ def write_mutants() -> dict[str, list[str]]:
     with ProcessPoolExecutor() as pool:
         names = list(pool.map(_mutate, files))
     return {_module(file): own for file, own in zip(files, names, strict=True)}
+
+
+def text_of_core() -> str:
+    """Give a digest of the core as it is without mutants."""
+    texts = [path.read_bytes() for path in sorted((ROOT / CORE).rglob("*.py"))]
+    return hashlib.sha256(b"".join(texts)).hexdigest()[:16]
 
 
 def _module(path: Path) -> str:

@@ -5,16 +5,17 @@ the tests that reach the mutated function, the quickest first, and ends with the
 """
 
 import gc
+import hashlib
 import json
 import os
 import selectors
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 from _pytest.runner import runtestprotocol
 from mutmut.mutation.trampoline import set_mutant_under_test
@@ -33,17 +34,28 @@ Verdict = tuple[str, str]
 class MutantLoop:
     """Runs mutants in place of the session's tests, and keeps each verdict as a line of a file."""
 
-    def __init__(self, mutants: Sequence[str], results: Path, *, processes: int) -> None:
+    def __init__(self, mutants: Sequence[str], results: Path, *, kept: Path, processes: int) -> None:
         self._mutants = mutants
         self._results = results
+        self._kept = kept
         self._processes = processes
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave out the examples in the docstrings of the mutants: the function itself has the same."""
+        items[:] = [item for item in items if "__mutmut_" not in item.nodeid]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Find out which tests reach which function, then try the mutants."""
-        reached, durations, failed = _measure(session.items)
+        measured = measure(session.items, self._kept)
+        failed = [item.nodeid for item, each in zip(session.items, measured, strict=True) if each.failed]
         if failed:
             raise pytest.UsageError(f"without a mutant there are failures: {', '.join(failed[:5])}")
+        durations = [each.seconds for each in measured]
+        reached: dict[str, list[int]] = {}
+        for place, each in enumerate(measured):
+            for function in each.functions:
+                reached.setdefault(function, []).append(place)
         order = sorted(range(len(session.items)), key=durations.__getitem__)
         gc.freeze()
         with self._results.open("a") as results:
@@ -102,30 +114,55 @@ def _within_budget(chosen: Sequence[int], durations: Sequence[float]) -> list[in
     return kept
 
 
-def _measure(items: Sequence[pytest.Item]) -> tuple[dict[str, list[int]], list[float], list[str]]:
-    """Run every test once, in a child, so that nothing of it stays; give hits, durations and failures."""
+class _Measured(msgspec.Struct):
+    """What one test reaches and how long it takes, as it was in this text of its file."""
+
+    file: str
+    seconds: float
+    functions: list[str]
+    failed: bool = False
+
+
+def measure(items: Sequence[pytest.Item], kept: Path) -> list[_Measured]:
+    """Tell of every test what it reaches; those whose files are as they were when it was kept are not run.
+
+    They run in a child, so that nothing of them stays in this process.
+    """
+    known: dict[str, _Measured] = {}
+    if kept.exists():
+        known = msgspec.json.decode(kept.read_bytes(), type=dict[str, _Measured])
+    texts = {item.path: hashlib.sha256(item.path.read_bytes()).hexdigest() for item in items}
+    changed = [item for item in items if _is_new(known.get(item.nodeid), texts[item.path])]
+    if changed:
+        known |= _measure_in_child(changed, texts)
+        kept.write_bytes(msgspec.json.encode({item.nodeid: known[item.nodeid] for item in items}))
+    return [known[item.nodeid] for item in items]
+
+
+def _is_new(known: _Measured | None, text: str) -> bool:
+    return known is None or known.failed or known.file != text
+
+
+def _measure_in_child(items: Sequence[pytest.Item], texts: Mapping[Path, str]) -> dict[str, _Measured]:
     readable, writable = os.pipe()
     if (pid := os.fork()) == 0:
         os.close(readable)
         set_mutant_under_test("stats")
-        reached: dict[str, list[int]] = {}
-        durations, failed = [], []
-        for place, item in enumerate(items):
+        measured = {}
+        for item, following in zip(items, [*items[1:], None], strict=True):
             state()._stats.clear()
             began = time.perf_counter()
-            if _fails(item, items[place + 1] if place + 1 < len(items) else None):
-                failed.append(item.nodeid)
-            durations.append(time.perf_counter() - began)
-            for function in state()._stats:
-                reached.setdefault(function, []).append(place)
-        with os.fdopen(writable, "w") as pipe:
-            json.dump([reached, durations, failed], pipe)
+            failed = _fails(item, following)
+            seconds = time.perf_counter() - began
+            measured[item.nodeid] = _Measured(texts[item.path], seconds, sorted(state()._stats), failed)
+        with os.fdopen(writable, "wb") as pipe:
+            pipe.write(msgspec.json.encode(measured))
         os._exit(0)
     os.close(writable)
-    with os.fdopen(readable) as pipe:
-        answer: Any = json.load(pipe)
+    with os.fdopen(readable, "rb") as pipe:
+        answer = msgspec.json.decode(pipe.read(), type=dict[str, _Measured])
     os.waitpid(pid, 0)
-    return answer[0], answer[1], answer[2]
+    return answer
 
 
 def _fails(item: pytest.Item, following: pytest.Item | None) -> bool:
