@@ -2,6 +2,7 @@
 
 import re
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any, NoReturn
 
 import pytest
@@ -17,6 +18,13 @@ from outbox_sdk.core.errors import ConfigurationError
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DYNAMODB_OUTBOX_TABLE_NAME", "OUTBOX_ALLOWED_TOPICS", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
+
+
+def test_the_command_tells_its_version() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+
+    assert done.output == f"dynamodb-outbox-sdk {version('dynamodb-outbox-sdk')}\n"
+    assert done.exit_code == 0
 
 
 @pytest.mark.parametrize("name", ["relay", "sweep"])
