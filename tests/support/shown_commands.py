@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from outbox_sdk.cli import app
 from outbox_sdk.core.configuration import VARIABLES
+from outbox_sdk.core.table import parse_design
 from outbox_sdk.core.when import parse_when
 from outbox_sdk.core.workload import parse_rate
 from tests.support.documents import ROOT
@@ -103,7 +104,7 @@ def without_redirections(words: list[str]) -> list[str]:
 
 def check_command(words: list[str]) -> None:
     while words and (assigned := ASSIGNMENT.match(words[0])):
-        check_variable(assigned[1])
+        check_variable(assigned[1], words[0][assigned.end() :])
         words = words[1:]
     if not words:
         return
@@ -114,11 +115,13 @@ def check_command(words: list[str]) -> None:
         assert command in PLAIN, f"no check knows the command {command!r}"
 
 
-def check_variable(name: str) -> None:
-    """Those of other people's programs and of the page itself have other beginnings."""
-    if name.startswith(("OUTBOX_", "DYNAMODB_", "AWS_")):
-        known = {each for variable in VARIABLES for each in variable.names} | FURTHER_VARIABLES
-        assert name in known, name
+def check_variable(name: str, value: str) -> None:
+    """Those of other programs and of the page itself have other beginnings. Raises ValueError too."""
+    known = {each: variable for variable in VARIABLES for each in variable.names}
+    if name in known:
+        known[name].parse(value)
+    elif name.startswith(("OUTBOX_", "DYNAMODB_", "AWS_")):
+        assert name in FURTHER_VARIABLES, name
 
 
 def check_outbox(arguments: list[str]) -> None:
@@ -130,6 +133,8 @@ def check_outbox(arguments: list[str]) -> None:
     for option in ("since", "until"):
         if given.get(option) is not None:
             parse_when(given[option], now=datetime.now(UTC), variable=f"--{option}")
+    if isinstance(given.get("table_design"), str):
+        parse_design(given["table_design"])
     for option in ("rate", "aggregate_rate"):
         if isinstance(given.get(option), str):
             parse_rate(given[option], variable=f"--{option}")
@@ -212,7 +217,8 @@ def check_directory(arguments: list[str]) -> None:
 
 def check_export(arguments: list[str]) -> None:
     for each in arguments:
-        check_variable(each.partition("=")[0])
+        name, _, value = each.partition("=")
+        check_variable(name, value)
 
 
 CHECKERS: dict[str, Callable[[list[str]], None]] = {
