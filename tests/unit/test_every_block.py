@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from examples.customers_and_orders.customers.events import PUBLISHED as CUSTOMERS
+from examples.customers_and_orders.orders.events import PUBLISHED as ORDERS
 from outbox_sdk import Claim, ClaimCheck, Outbox, UndecodableMessageError
 from outbox_sdk.cli.demo import _demo_table, _verdict
 from outbox_sdk.demo.report import DemoReport
@@ -29,6 +31,7 @@ PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "deploy").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
 ]
 BLOCKS = [block for page in PAGES for block in read_blocks(page)]
 
@@ -85,6 +88,9 @@ TEXTS = {
     ): "test_a_failure_is_told_as_the_page_says",
     ("docs/how-to/deploy.md", "What the roles may do"): "tests/integration/test_deploy_page.py::"
     "test_the_list_of_permissions_is_what_a_deployment_calls",
+    ("examples/customers_and_orders/README.md", "Customers and orders"): "test_the_saga_tells_of_its_events",
+    ("examples/customers_and_orders/README.md", "Run it"): "tests/example/test_page.py::"
+    "test_the_story_is_the_one_that_the_page_tells",
     **{
         ("docs/tutorials/deploy.md", heading): "tests/integration/test_tutorials.py::"
         "test_from_the_wheel_to_a_running_relay"
@@ -243,3 +249,11 @@ def test_a_failure_is_told_as_the_page_says(caplog: pytest.LogCaptureFixture) ->
             asyncio.run(page["handle"](record))
 
     assert caplog.messages == [text_of("docs/how-to/consumer.md", "What fails, and what comes again").strip()]
+
+
+def test_the_saga_tells_of_its_events() -> None:
+    """Each message of the picture is one that its service publishes, and none is left out."""
+    told = re.findall(r"\+ (\w+)", text_of("examples/customers_and_orders/README.md", "Customers and orders"))
+    published = {each.__name__ for catalog in (CUSTOMERS, ORDERS) for each in catalog}
+
+    assert set(told) == published
