@@ -1,7 +1,6 @@
 """Reads a queue as an event source mapping of Lambda would, for a service that runs by itself."""
 
 import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -15,15 +14,13 @@ __all__ = ["Handler", "work_queue"]
 Handler = Callable[[object], Awaitable[object]]
 """Handles a record, or raises to have it brought again: the ``handle`` of what ``@consumer`` makes."""
 
-_log = logging.getLogger(__name__)
-
 
 async def work_queue(sqs: "SQSClient", queue_url: str, handle: Handler, *, stop: asyncio.Event) -> None:
     """Hand each message of a queue to ``handle`` and delete what is handled, until ``stop`` is set.
 
     Messages of a group are handled one after the other, and none behind one that failed; groups side by side,
     as are all messages of a queue without groups. What fails comes again when its time out of sight is over,
-    until the queue gives it to its dead-letter queue.
+    until the queue gives it to its dead-letter queue. Nothing is logged here: ``@consumer`` does it.
     """
     while not stop.is_set():
         answer = await sqs.receive_message(
@@ -45,7 +42,6 @@ async def _work_lane(sqs: "SQSClient", queue_url: str, lane: "list[MessageTypeDe
     for message in lane:
         try:
             await handle(message)
-        except Exception as error:  # whatever it is, one message must not stop the others
-            _log.warning("message_failed", extra={"error": type(error).__name__})
+        except Exception:  # whatever it is, one message must not stop the others; the handler has logged it
             return
         await sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
