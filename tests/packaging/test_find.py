@@ -22,6 +22,7 @@ from outbox_sdk.packaging.cache import published
 from outbox_sdk.packaging.install import find_uv, install_requirements
 from outbox_sdk.packaging.interpreters import find_interpreter, running_version, version_of
 from outbox_sdk.packaging.manifest import MANIFEST_NAME, make_manifest
+from tests.support.documents import ROOT, execute_page
 
 
 class Builder:
@@ -120,6 +121,15 @@ def test_without_the_interpreter_it_is_built_without_byte_code_and_said_once(
 
     monkeypatch.setattr(find_module, "find_interpreter", lambda _: Path("/python"))
     assert find_package("arm64") != plain  # once there is an interpreter, the better one is built
+
+
+def test_the_pages_find_a_package(builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = execute_page(ROOT / "docs" / "how-to" / "package.md").namespace["path"]
+    execute_page(ROOT / "docs" / "how-to" / "terraform.md")
+
+    assert builder.built == [("arm64", DEFAULT_RUNTIME, True)]
+    assert (tmp_path / "outbox_sdk_lambda_arm64.zip").read_bytes() == found.read_bytes()
 
 
 def test_a_cache_that_cannot_be_written_is_named(builder: Builder, tmp_path: Path) -> None:

@@ -12,13 +12,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from typer.testing import CliRunner
 
 from outbox_sdk import ConditionFailed, Delivery, TransactionInDoubt
-from outbox_sdk.cli import app
+from outbox_sdk.core.capacity import plan_capacity
+from outbox_sdk.core.event_source import EventSource
 from outbox_sdk.core.identifiers import AggregateId, MessageId
+from outbox_sdk.core.workload import Workload, parse_rate
 from outbox_sdk.testing import InMemoryStack
 from tests.support.documents import ROOT, code_blocks
+from tests.support.shown_commands import COMMANDS
 
 __all__ = ["USES"]
 
@@ -155,12 +157,20 @@ def use_transactions(names: Names) -> None:
 def use_batch_size(names: Names) -> None:
     """Of its first commands the page says whether the settings carry the rate, and what is used up."""
     commands, *_ = code_blocks(ROOT / "docs/how-to/batch-size-and-concurrency.md", "bash")
-    told = [CliRunner().invoke(app, shlex.split(line)[1:]).stdout for line in commands]
-    assert [re.findall(r"do not carry that rate \((.*)\)", each) for each in told] == [
-        [],
-        ["stream pollers"],
-        ["stream pollers"],
-    ]
+    told = []
+    for line in commands:
+        given = COMMANDS["cost"].make_context("cost", shlex.split(line)[2:]).params
+        capacity = plan_capacity(
+            Workload(
+                rate=parse_rate(given["rate"], variable="--rate"),
+                body_bytes=given["size"],
+                fifo=given["fifo"],
+                aggregate_rate=parse_rate(given["aggregate_rate"], variable="--aggregate-rate"),
+                source=EventSource(batch_size=given["batch_size"]),
+            )
+        )
+        told.append(None if capacity.sustainable else capacity.bottleneck.name)
+    assert told == [None, "stream pollers", "stream pollers"]
     page = (ROOT / "docs/how-to/batch-size-and-concurrency.md").read_text()
     known = (ROOT / "docs/explanation/capacity.md").read_text()
     named = re.findall(r"`([A-Za-z]+ [A-Za-z ]+)`", page.partition("## Which one to turn")[2])

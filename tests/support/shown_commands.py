@@ -21,7 +21,7 @@ from outbox_sdk.core.when import parse_when
 from outbox_sdk.core.workload import parse_rate
 from tests.support.documents import ROOT
 
-__all__ = ["check_shell"]
+__all__ = ["COMMANDS", "check_shell"]
 
 COMMANDS: dict[str, Command] = get_command(app).commands  # type: ignore[attr-defined]  # a group
 AWS = Session()

@@ -39,6 +39,8 @@ BLOCKS = [block for page in PAGES for block in read_blocks(page)]
 ELSEWHERE = {
     ("docs/how-to/deploy.md", "On a local stack"): "tests/integration/test_deploy_page.py::"
     "test_a_function_tells_what_keeps_it_from_starting",
+    ("docs/how-to/package.md", "Get it"): "tests/packaging/test_find.py::test_the_pages_find_a_package",
+    ("docs/how-to/terraform.md", "1. The zip"): "tests/packaging/test_find.py::test_the_pages_find_a_package",
     ("docs/how-to/deploy.md", "In your tests"): "tests/integration/test_deploy_page.py::test_in_your_tests",
     **{
         ("docs/how-to/transactions.md", client): "tests/integration/test_other_clients.py::"
