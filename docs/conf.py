@@ -38,6 +38,8 @@ include_patterns = [
 exclude_patterns = [".*", "build", "dist", "src", "tests", "benchmarks", "requirements", "tools"]
 suppress_warnings: list[str] = []
 
+# What is quoted is often to be typed.
+smartquotes = False
 # Anchors are those of a code host.
 myst_heading_anchors = 4
 # Pictures that have a width are written in HTML.

@@ -92,7 +92,7 @@ def _table(records: list[tuple[str, str]]) -> str:
     rows = (" | ".join(describe_option(*record)) for record in records)
     return "\n".join(
         [
-            "| option | what it does | by default, and bounds |",
+            "| option | what it does | default, bounds |",
             "|---|---|---|",
             *(f"| {row} |" for row in rows),
             "",
