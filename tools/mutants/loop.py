@@ -105,7 +105,8 @@ def _function(mutant: str) -> str:
 
 
 def _within_budget(chosen: Sequence[int], durations: Sequence[float]) -> list[int]:
-    spent, kept = 0.0, []
+    spent = 0.0
+    kept: list[int] = []
     for place in chosen:
         spent += durations[place]
         if kept and spent > _BUDGET:
