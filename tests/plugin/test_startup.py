@@ -15,7 +15,8 @@ WITHOUT_THE_EXTRA = """
 import sys
 sys.modules["pytest_asyncio"] = None
 import pytest
-sys.exit(pytest.main(["-p", "outbox_sdk.pytest_plugin.plugin", "-p", "no:cacheprovider", "-p", "no:asyncio", "-q"]))
+plugins = ["-p", "outbox_sdk.pytest_plugin.plugin", "-p", "no:cacheprovider", "-p", "no:asyncio"]
+sys.exit(pytest.main([*plugins, "-q"]))
 """
 
 

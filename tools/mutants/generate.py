@@ -68,7 +68,8 @@ def _module(path: Path) -> str:
 def _mutate(path: Path) -> list[str]:
     """Mutate one file in place; what was written for the same text before is taken from the cache."""
     text = path.read_text()
-    cache = WORK / "cache" / hashlib.sha256(f"{mutmut.__version__}\n{path.relative_to(WORK)}\n{text}".encode()).hexdigest()
+    written_by = f"{mutmut.__version__}\n{path.relative_to(WORK)}\n{text}"
+    cache = WORK / "cache" / hashlib.sha256(written_by.encode()).hexdigest()
     if not cache.exists():
         mutated = mutate_file_contents(str(path.relative_to(WORK)), text, None, None)
         cache.parent.mkdir(exist_ok=True)

@@ -61,7 +61,7 @@ class FaultPlay:
 
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
-        self.unavailable = frozenset(faults.unavailable)
+        self.unavailable: frozenset[str] = frozenset(faults.unavailable)
         self._asked = {name: int(getattr(faults, name)) for name in COUNTED}
         self._left = dict(self._asked)
         for name, count in self._asked.items():

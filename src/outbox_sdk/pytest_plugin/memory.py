@@ -6,6 +6,7 @@ from typing import Any
 from outbox_sdk.core.envelope import EnvelopeKind
 from outbox_sdk.core.table import PARKED, TableDesign
 from outbox_sdk.pytest_plugin.stack import OutboxStack, Outstanding
+from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.testing.client import InMemoryClient
 from outbox_sdk.testing.stack import InMemoryStack
 from outbox_sdk.testing.topics import PublishedMessage
@@ -19,11 +20,11 @@ class MemoryBackend:
     """An :class:`~outbox_sdk.testing.InMemoryStack` as the pump reads it."""
 
     variables: Mapping[str, str] = {}
-    lag = 0.0
-    hint = "A topic exists where the catalog or the fixture outbox_topics names it."
+    lag: float = 0.0
+    hint: str = "A topic exists where the catalog or the fixture outbox_topics names it."
 
     def __init__(self, stack: InMemoryStack) -> None:
-        self.context = stack.context
+        self.context: RelayContext = stack.context
         self._stack = stack
         self._client = stack.client()
         self._received = 0

@@ -42,8 +42,8 @@ class _Clients(NamedTuple):
 class ServerBackend:
     """An outbox on a server, as the pump reads it."""
 
-    lag = 10.0
-    hint = (
+    lag: float = 10.0
+    hint: str = (
         "A topic exists where the catalog (fixture outbox_catalog) or the fixture outbox_topics names it, "
         "or where the test has made it."
     )
