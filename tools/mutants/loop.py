@@ -1,7 +1,7 @@
 """The pytest plugin that runs the tests on one mutant after the other, each in a fork of a collected session.
 
 Collecting takes seconds and a test of the core milliseconds, so the session is collected once. A child runs
-the tests that reach the mutated function, the quickest first, and ends with the first that fails.
+the tests that reach the mutated function, the quickest and most particular first, and ends with the first that fails.
 """
 
 import gc
@@ -24,8 +24,8 @@ from mutmut.state import state
 __all__ = ["MutantLoop"]
 
 # Of the tests that reach a function, in seconds: what is not killed by then has survived.
-_BUDGET = 20.0
-_GRACE = 15.0
+_BUDGET = 10.0
+_GRACE = 10.0
 
 Verdict = tuple[str, str]
 """What became of a mutant (killed, survived, timeout, unreached), and the test that killed it."""
@@ -56,7 +56,11 @@ class MutantLoop:
         for place, each in enumerate(measured):
             for function in each.functions:
                 reached.setdefault(function, []).append(place)
-        order = sorted(range(len(session.items)), key=durations.__getitem__)
+        # First the tests that are quick and reach little else: they are about this function.
+        order = sorted(
+            range(len(session.items)),
+            key=lambda place: durations[place] * (5 + len(measured[place].functions)),
+        )
         gc.freeze()
         with self._results.open("a") as results:
             for name, verdict in self._try_all(session.items, order, durations, reached):
@@ -84,7 +88,7 @@ class MutantLoop:
                         continue
                     pid, pipe = _fork(name, [items[place] for place in chosen])
                     expected = sum(durations[place] for place in chosen)
-                    running[pipe] = (name, pid, time.monotonic() + 4 * expected + _GRACE)
+                    running[pipe] = (name, pid, time.monotonic() + 2 * expected + _GRACE)
                     selector.register(pipe, selectors.EVENT_READ)
                 for key, _ in selector.select(timeout=0.5):
                     name, pid, _ = running.pop(key.fd)
