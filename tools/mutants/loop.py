@@ -1,7 +1,8 @@
 """The pytest plugin that runs the tests on one mutant after the other, each in a fork of a collected session.
 
-Collecting takes seconds and a test of the core milliseconds, so the session is collected once. A child runs the
-tests that reach the mutated function, the quickest and most particular first, and ends with the first that fails.
+Collecting takes seconds and a test of the core milliseconds, so the session is collected once. A child runs
+the tests that reach the mutated function, the quickest and most particular first, and ends with the first
+that fails.
 """
 
 import gc
