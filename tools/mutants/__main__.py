@@ -5,6 +5,7 @@ import json
 import os
 import random
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from tools.mutants.generate import WORK, find_refused, text_of_core, write_mutants
 from tools.mutants.loop import MutantLoop
 
-__all__ = ["main"]
+__all__ = ["main", "read_reasons"]
 
 # What looks at the form of the source sees the mutants in it; what starts processes is not about the core.
 _IGNORED = (
@@ -76,8 +77,12 @@ def _run(mutants: Sequence[str], results: Path, *, processes: int) -> int:
 
 def _report(names: Sequence[str], refused: set[str], verdicts: dict[str, str], *, at_least: float) -> int:
     survivors = sorted(name for name, verdict in verdicts.items() if verdict in ("survived", "unreached"))
+    reasons = read_reasons()
     for name in survivors:
-        print(f"{verdicts[name]} {name}")
+        reason = next(
+            (text for prefix, text in reasons.items() if name.startswith(prefix)), "no reason known"
+        )
+        print(f"{verdicts[name]} {name}: {reason}")
     counts = Counter(verdicts.values())
     killed = counts["killed"] + counts["timeout"]
     tried = len(verdicts)
@@ -87,6 +92,12 @@ def _report(names: Sequence[str], refused: set[str], verdicts: dict[str, str], *
     share = _share(killed + len(refused), len(names))
     print(f"{share} % of all")
     return 0 if share >= at_least else 1
+
+
+def read_reasons() -> dict[str, str]:
+    """Give why mutants of a function, or of a module, may survive: by the beginning of their names."""
+    text = Path(__file__).with_name("survivors.toml").read_text()
+    return {f"outbox_sdk.core.{prefix}": reason for prefix, reason in tomllib.loads(text).items()}
 
 
 def _share(part: int, whole: int) -> float:
