@@ -1,5 +1,7 @@
 """The fixtures as a project has them: what it overrides, what it chooses, and what it is told."""
 
+import socket
+
 import pytest
 
 from outbox_sdk.core.errors import ConfigurationError
@@ -27,6 +29,7 @@ async def test_an_order_is_announced({fixture}, order):
     assert len({fixture}.published()) == 1, "another test's"
     {fixture}.assert_nothing_outstanding()
     assert {fixture}.variables().items() <= os.environ.items()
+    assert not ({fixture}.variables() and {{"AWS_PROFILE", "AWS_ENDPOINT_URL_SNS"}} & os.environ.keys())
 """
 INI = "[pytest]\nasyncio_mode = auto\n"
 
@@ -36,7 +39,12 @@ def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
 
 
 @pytest.mark.parametrize("kind", ["embedded", "memory"])
-def test_each_test_has_an_outbox_of_its_own(pytester: pytest.Pytester, kind: str) -> None:
+def test_each_test_has_an_outbox_of_its_own(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """And its environment leads there, whatever that of the developer says."""
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", "https://sns.eu-west-1.amazonaws.com")
     pytester.makeconftest(CONFTEST)
     pytester.makeini(INI)
     pytester.makepyfile(TEST.format(fixture="outbox_stack"))
@@ -115,7 +123,10 @@ def test_what_is_no_server_of_ones_own_is_refused(kind: str, problem: str) -> No
 
 
 def test_a_server_that_is_there_already_is_used_as_it_is() -> None:
-    with open_endpoint("http://127.0.0.1:4566") as endpoint:
-        assert endpoint.url == "http://127.0.0.1:4566"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with open_endpoint(url) as endpoint:
+            pass
+        assert endpoint.url == url
         assert endpoint.account_id is None  # it is asked for its own
         assert endpoint.variables()["AWS_ENDPOINT_URL"] == endpoint.url

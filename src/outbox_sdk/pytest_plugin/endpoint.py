@@ -1,8 +1,9 @@
 """Where a test's AWS is: a server that is started for the session, or one that is there already."""
 
 import importlib.util
+import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +22,23 @@ from outbox_sdk.core.mark import MarkStrategy
 from outbox_sdk.embedded_stack import open_embedded_stack
 from outbox_sdk.shell.aws.access import AwsAccess
 
-__all__ = ["Endpoint", "open_endpoint"]
+__all__ = ["Endpoint", "misleading_variables", "open_endpoint"]
 
 _MOTO_ACCOUNT = "123456789012"
 _REGION = "us-east-1"
-_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebservices.com.cn")
+_ANSWER_SECONDS = 5.0
+_MISLEADING = frozenset(
+    {
+        "AWS_DEFAULT_PROFILE",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+        "AWS_PROFILE",
+        "AWS_SECURITY_TOKEN",
+        "AWS_SESSION_TOKEN",
+        "AWS_USE_DUALSTACK_ENDPOINT",
+        "AWS_USE_FIPS_ENDPOINT",
+    }
+)
+_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws", ".amazonwebservices.com.cn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +73,22 @@ class Endpoint:
         }
 
 
+def misleading_variables(environment: Iterable[str]) -> list[str]:
+    """Give the names in an environment that would lead past what :meth:`Endpoint.variables` says.
+
+    >>> misleading_variables(["HOME", "AWS_PROFILE", "AWS_REGION", "AWS_ENDPOINT_URL_SNS"])
+    ['AWS_PROFILE', 'AWS_ENDPOINT_URL_SNS']
+    """
+    return [name for name in environment if name in _MISLEADING or name.startswith("AWS_ENDPOINT_URL_")]
+
+
 @contextmanager
 def open_endpoint(kind: str) -> Iterator[Endpoint]:
     """Start ``embedded`` or ``moto`` for the length of the block, or name the server at a URL.
 
     Raises:
-        ConfigurationError: ``kind`` is none of them, the URL is one of AWS, or Moto is not installed.
+        ConfigurationError: ``kind`` is none of them, the URL is one of AWS, nothing answers there, or Moto is
+            not installed.
         EmbeddedStackError: the embedded stack is not installed or does not start.
     """
     if kind == "embedded":
@@ -86,10 +109,17 @@ def _checked(url: str) -> str:
         raise ConfigurationError(
             "outbox_stack", f"{url!r} is none of embedded, moto, memory, or the URL of a local server"
         )
-    if f".{parts.hostname}".endswith(_AWS_HOSTS):
+    if f".{parts.hostname.rstrip('.')}".endswith(_AWS_HOSTS):
         raise ConfigurationError(
             "outbox_stack", f"{parts.hostname} is AWS itself; tests need a server of their own"
         )
+    try:
+        place = (parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
+        socket.create_connection(place, timeout=_ANSWER_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            "outbox_stack", f"nothing answers at {url} ({error}); start it first"
+        ) from error
     return url
 
 

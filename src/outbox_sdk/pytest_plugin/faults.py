@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from outbox_sdk.core.identifiers import ItemKey
 from outbox_sdk.core.lookup import LookupResult, Unreadable
 from outbox_sdk.core.mark import Mark, MarkResult, Park, Unwritten
-from outbox_sdk.core.publish import EntryFailed, PublishRequest, PublishResponse, RequestFailed
+from outbox_sdk.core.publish import EntryFailed, Published, PublishRequest, PublishResponse, RequestFailed
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.shell.ports import Marker, Publisher, Table
 from outbox_sdk.testing.topics import name_of
@@ -25,12 +25,13 @@ class Faults:
     """What goes wrong, and how often: each number counts down as it happens, ``True`` is once.
 
     ``crash_before_publish`` and ``crash_after_publish`` end the relay before its request is sent, or after
-    it was accepted and before anything is marked; a new one takes over. ``throttle`` is how many requests are
-    answered with "too many", ``lose_answers`` how many are accepted and never answered, ``fail_entries`` how
-    many messages of a batch are refused while their neighbours pass, ``fail_marks`` how many writes to the
-    table fail after the message was published. ``deliver_twice`` brings every batch of the stream again to a
-    relay that knows nothing of the first time, so that each message reaches its consumers twice.
-    ``unavailable`` names topics that answer nothing as long as the block lasts.
+    it was accepted and before anything is marked; a new one takes over. ``throttle`` is how many requests, to
+    topics and to the table, are answered with "too many", ``lose_answers`` how many to topics are accepted
+    and never answered, ``fail_entries`` how many messages of a batch are refused while their neighbours pass,
+    ``fail_marks`` how many writes to the table fail after the message was published. ``deliver_twice`` brings
+    every batch of the stream again to a relay that knows nothing of the first time, so that each message
+    reaches its consumers twice, but where a FIFO topic drops the second one. ``unavailable`` names topics
+    that answer nothing as long as the block lasts.
     """
 
     crash_before_publish: int = 0
@@ -60,8 +61,13 @@ class FaultPlay:
     """
 
     def __init__(self, faults: Faults) -> None:
+        if isinstance(faults.unavailable, str):
+            raise ValueError(f"unavailable: takes a list of topics, as in [{faults.unavailable!r}]")
         self.faults = faults
         self.unavailable: frozenset[str] = frozenset(faults.unavailable)
+        self.happened: int = 0
+        self._unasked = set(self.unavailable)
+        self._delivered_twice = False
         self._asked = {name: int(getattr(faults, name)) for name in COUNTED}
         self._left = dict(self._asked)
         for name, count in self._asked.items():
@@ -73,12 +79,27 @@ class FaultPlay:
         if self._left[name] == 0:
             return False
         self._left[name] -= 1
+        self.happened += 1
         return True
+
+    def refuses(self, topic: str) -> bool:
+        """Tell whether a topic is unavailable, and remember that it was asked."""
+        self._unasked.discard(topic)
+        return topic in self.unavailable
+
+    def note_second_delivery(self) -> None:
+        """Remember that a batch was brought twice."""
+        self._delivered_twice = True
 
     def unplayed(self) -> str:
         """Name what has not happened; empty where all has."""
         left = [(name, count, self._asked[name]) for name, count in self._left.items() if count]
-        return ", ".join(f"{name} ({count} of {asked} left)" for name, count, asked in left)
+        told = [f"{name} ({count} of {asked} left)" for name, count, asked in left]
+        if self.faults.deliver_twice and not self._delivered_twice:
+            told.append("deliver_twice")
+        if self._unasked:
+            told.append(f"unavailable ({', '.join(sorted(self._unasked))})")
+        return ", ".join(told)
 
     def around(self, context: RelayContext) -> RelayContext:
         """Give the same relay, with the faults between it and its ports."""
@@ -98,13 +119,15 @@ class _FaultyPublisher:
 
     async def publish(self, request: PublishRequest) -> PublishResponse:
         play = self._play
-        if name_of(request.topic) in play.unavailable:
+        if play.refuses(name_of(request.topic)):
             return RequestFailed("ServiceUnavailable", 503)
         if play.take("crash_before_publish"):
             raise RelayKilled
         if play.take("throttle"):
             return RequestFailed(_THROTTLED, 400)
         response = await self._publish_partly(request)
+        if isinstance(response, RequestFailed) or not any(isinstance(each, Published) for each in response):
+            return response  # nothing was accepted: neither of these would be what it says
         if play.take("crash_after_publish"):
             raise RelayKilled
         return RequestFailed("Timeout") if play.take("lose_answers") else response

@@ -1,6 +1,6 @@
 """The stack in memory: doubles of table, client and topics, with nothing to start."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from outbox_sdk.core.envelope import EnvelopeKind
@@ -21,6 +21,7 @@ class MemoryBackend:
 
     variables: Mapping[str, str] = {}
     lag: float = 0.0
+    topics: Collection[str] = ()
     hint: str = "A topic exists where the catalog or the fixture outbox_topics names it."
 
     def __init__(self, stack: InMemoryStack) -> None:

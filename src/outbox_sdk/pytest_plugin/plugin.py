@@ -4,6 +4,7 @@ Installed with the SDK and loaded by every pytest beside it, so nothing of the S
 fixture is asked for.
 """
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -88,10 +89,13 @@ def outbox_endpoint(pytestconfig: pytest.Config) -> "Iterator[Endpoint | None]":
         yield None
         return
     opened = open_endpoint(kind)
+    endpoint: Endpoint | str
     try:
         endpoint = opened.__enter__()
     except OutboxError as error:
-        pytest.fail(str(error), pytrace=False)
+        endpoint = str(error)
+    if isinstance(endpoint, str):  # out here, so that pytest does not show it twice
+        pytest.fail(endpoint, pytrace=False)
     yield endpoint
     opened.__exit__(None, None, None)
 
@@ -129,11 +133,13 @@ async def outbox_stack(
     if outbox_endpoint is None:
         yield _open_memory_stack(project)
         return
+    from outbox_sdk.pytest_plugin.endpoint import misleading_variables
     from outbox_sdk.pytest_plugin.server import open_server_stack
 
+    for name in misleading_variables(list(os.environ)):
+        monkeypatch.delenv(name)
     for name, value in outbox_endpoint.variables().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
     async with open_server_stack(
         outbox_endpoint, table_name=project.table_name, design=project.design, topics=project.topics or ()
     ) as stack:

@@ -1,8 +1,11 @@
 """A queue behind each topic, and what it has received: a message as its consumers get it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from outbox_sdk.core.routing import is_fifo
 from outbox_sdk.testing.topics import PublishedMessage
@@ -11,7 +14,17 @@ if TYPE_CHECKING:
     from types_aiobotocore_sns import SNSClient
     from types_aiobotocore_sqs import SQSClient
 
-__all__ = ["Subscription", "receive_all", "subscribe"]
+__all__ = ["Subscription", "receive_all", "remove", "subscribe"]
+
+_GONE = frozenset(
+    {
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "NotFound",
+        "NotFoundException",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +32,34 @@ class Subscription:
     """A topic, and the queue that gets its messages raw."""
 
     topic: str
-    topic_arn: str
     queue_url: str
 
-    async def remove(self, sns: "SNSClient", sqs: "SQSClient") -> None:
-        """Delete both."""
-        await sns.delete_topic(TopicArn=self.topic_arn)
-        await sqs.delete_queue(QueueUrl=self.queue_url)
+
+async def remove(delete: Callable[..., Awaitable[object]], **name: str) -> None:
+    """Delete what was made for a test, unless the test has done so itself."""
+    try:
+        await delete(**name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _GONE:
+            raise
 
 
-async def subscribe(sns: "SNSClient", sqs: "SQSClient", topic: str, number: int) -> Subscription:
-    """Create a topic and a queue behind it. The queue is numbered: its name may be shorter than a topic's."""
+async def subscribe(
+    sns: "SNSClient", sqs: "SQSClient", topic: str, name: str, exits: AsyncExitStack
+) -> Subscription:
+    """Create a topic and a queue behind it; ``exits`` deletes both.
+
+    ``name`` is the queue's, which may be shorter than a topic's. It is of one test: a queue that a killed
+    test has left behind would bring its messages to the next one.
+    """
     fifo = is_fifo(topic)
     attributes: Any = {"FifoTopic": "true"} if fifo else {}
     topic_arn = (await sns.create_topic(Name=topic, Attributes=attributes))["TopicArn"]
-    queue_name = f"outbox-test-{number}.fifo" if fifo else f"outbox-test-{number}"
+    exits.push_async_callback(remove, sns.delete_topic, TopicArn=topic_arn)
+    queue_name = f"{name}.fifo" if fifo else name
     kind: Any = {"FifoQueue": "true"} if fifo else {}
     queue_url = (await sqs.create_queue(QueueName=queue_name, Attributes=kind))["QueueUrl"]
+    exits.push_async_callback(remove, sqs.delete_queue, QueueUrl=queue_url)
     described = await sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
     await sns.subscribe(
         TopicArn=topic_arn,
@@ -43,7 +67,7 @@ async def subscribe(sns: "SNSClient", sqs: "SQSClient", topic: str, number: int)
         Endpoint=described["Attributes"]["QueueArn"],
         Attributes={"RawMessageDelivery": "true"},
     )
-    return Subscription(topic, topic_arn, queue_url)
+    return Subscription(topic, queue_url)
 
 
 async def receive_all(sqs: "SQSClient", subscriptions: Sequence[Subscription]) -> list[PublishedMessage]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
 
 from outbox_sdk.core.configuration import RelayConfiguration
 from outbox_sdk.core.errors import ConfigurationError
@@ -13,7 +14,7 @@ from outbox_sdk.core.table import TableDesign
 from outbox_sdk.provisioning import create_outbox_table
 from outbox_sdk.pytest_plugin.endpoint import Endpoint
 from outbox_sdk.pytest_plugin.memory import outstanding_of
-from outbox_sdk.pytest_plugin.queues import Subscription, receive_all, subscribe
+from outbox_sdk.pytest_plugin.queues import Subscription, receive_all, remove, subscribe
 from outbox_sdk.pytest_plugin.stack import OutboxStack, Outstanding
 from outbox_sdk.shell.aws.session import open_client, patient_config
 from outbox_sdk.shell.context import RelayContext
@@ -58,7 +59,9 @@ class ServerBackend:
     ) -> None:
         self.context = context
         self.variables = variables
+        self.topics: frozenset[str] = frozenset([each.topic for each in subscriptions])
         self.made: list[str] = []
+        self._loop = asyncio.get_running_loop()
         self._clients = clients
         self._stream = stream
         self._subscriptions = subscriptions
@@ -66,6 +69,7 @@ class ServerBackend:
     @property
     def client(self) -> "DynamoDBClient":
         """The client of DynamoDB."""
+        self._check_loop()
         return self._clients.dynamodb
 
     async def create_table(self, table_name: str, key_names: Sequence[str]) -> None:
@@ -76,16 +80,21 @@ class ServerBackend:
         schema: Any = [
             {"AttributeName": key, "KeyType": kind} for key, kind in zip(key_names, kinds, strict=False)
         ]
-        await self.client.create_table(
-            TableName=table_name,
-            KeySchema=schema,
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in key_names],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        self.made.append(table_name)
+        self.made.append(table_name)  # before: the answer may be lost
+        try:
+            await self.client.create_table(
+                TableName=table_name,
+                KeySchema=schema,
+                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in key_names],
+                BillingMode="PAY_PER_REQUEST",
+            )
+        except self._clients.dynamodb.exceptions.ResourceInUseException:
+            self.made.remove(table_name)  # somebody else's
+            raise
 
     async def read(self) -> Sequence[Mapping[str, Any]]:
         """Give the next records of one shard, in the shape of Lambda's."""
+        self._check_loop()
         return await self._stream.read()
 
     async def receive(self) -> Sequence[PublishedMessage]:
@@ -105,6 +114,19 @@ class ServerBackend:
         async for page in pages:
             found += outstanding_of(page["Items"], self.context.design)
         return found
+
+    def _check_loop(self) -> None:
+        """Refuse another event loop than that of the clients: what it says of a connection helps nobody."""
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:  # a function that is not async takes the client along
+            return
+        if running is not self._loop:
+            raise ConfigurationError(
+                "outbox_stack",
+                "was made in another event loop than the test runs in; set asyncio_default_fixture_loop_scope"
+                " to the loop_scope of the test, and take outbox_memory_stack in an IsolatedAsyncioTestCase",
+            )
 
 
 class _Stream:
@@ -153,8 +175,10 @@ async def open_server_stack(
     """Make an outbox on a server for the length of the block; all of it is removed at the end.
 
     Raises:
-        ConfigurationError: a table of this name is there already.
+        ConfigurationError: a table of this name is there already, or a topic is another destination.
     """
+    names = sorted(set(topics))
+    _check_topics(names)
     async with AsyncExitStack() as exits:
         clients = _Clients(
             *[
@@ -163,15 +187,8 @@ async def open_server_stack(
             ]
         )
         stream_arn = await _create_outbox(clients.dynamodb, table_name, design)
-        exits.push_async_callback(clients.dynamodb.delete_table, TableName=table_name)
-        subscriptions = await asyncio.gather(
-            *[
-                subscribe(clients.sns, clients.sqs, topic, place)
-                for place, topic in enumerate(sorted(set(topics)))
-            ]
-        )
-        for subscription in subscriptions:
-            exits.push_async_callback(subscription.remove, clients.sns, clients.sqs)
+        exits.push_async_callback(remove, clients.dynamodb.delete_table, TableName=table_name)
+        subscriptions = await _subscribe_all(clients, names, exits)
         relay = await exits.enter_async_context(
             open_relay(_configuration(endpoint, table_name), design=design, credentials=endpoint.credentials)
         )
@@ -182,11 +199,39 @@ async def open_server_stack(
             subscriptions,
             endpoint.variables(),
         )
-        try:
-            yield OutboxStack(backend, table_name=table_name)
-        finally:
-            for made in backend.made:
-                await clients.dynamodb.delete_table(TableName=made)
+        exits.push_async_callback(_remove_tables, clients.dynamodb, backend.made)
+        yield OutboxStack(backend, table_name=table_name)
+
+
+def _check_topics(names: Iterable[str]) -> None:
+    for name in names:
+        if ":" in name:
+            raise ConfigurationError(
+                "outbox_topics",
+                f"{name} is no topic, and a server has topics only; take --outbox-stack memory for it",
+            )
+
+
+async def _subscribe_all(
+    clients: _Clients, names: Sequence[str], exits: AsyncExitStack
+) -> Sequence[Subscription]:
+    prefix = f"outbox-test-{uuid4().hex[:12]}"
+    made = await asyncio.gather(
+        *[
+            subscribe(clients.sns, clients.sqs, topic, f"{prefix}-{place}", exits)
+            for place, topic in enumerate(names)
+        ],
+        return_exceptions=True,  # all of them come to an end before anything is removed
+    )
+    for each in made:
+        if isinstance(each, BaseException):
+            raise each
+    return [each for each in made if isinstance(each, Subscription)]
+
+
+async def _remove_tables(client: "DynamoDBClient", names: Sequence[str]) -> None:
+    for name in names:
+        await remove(client.delete_table, TableName=name)
 
 
 async def _create_outbox(client: "DynamoDBClient", table_name: str, design: TableDesign) -> str:
