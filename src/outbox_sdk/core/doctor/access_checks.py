@@ -108,11 +108,9 @@ def _topic_policy(stack: Stack, topic: TopicFacts) -> Iterator[Problem]:
 
 def _principals(stack: Stack) -> tuple[str, ...]:
     role = known(stack.role, stack, "role")
-    arns = [] if role.arn is None else [role.arn]
-    if stack.place is not None:
-        root = f"arn:{stack.place.partition}:iam::{stack.place.account_id}:root"
-        arns += [root, str(stack.place.account_id)]
-    return tuple(arns)
+    place = known(stack.place, stack, "place")
+    root = f"arn:{place.partition}:iam::{place.account_id}:root"
+    return (*([] if role.arn is None else [role.arn]), root, str(place.account_id))
 
 
 def _topic_size(stack: Stack, topic: TopicFacts) -> Iterator[Problem]:

@@ -235,8 +235,8 @@ class Stack(Facts, frozen=True, kw_only=True):
         """Give the mappings of the relay itself.
 
         Raises:
-            NotKnownError: they are not known.
+            NotKnownError: they are not known, or the relay is not.
         """
         mappings = known(self.mappings, self, "mappings")
-        name = None if self.function is None else self.function.function_name
+        name = known(self.function, self, "function").function_name
         return tuple(each for each in mappings if each.function_name in (name, None))
