@@ -1,4 +1,4 @@
-"""Items as whole values: every attribute there and back, every type by its size, every poison as it is told."""
+"""Items and what becomes of them, compared whole: a value, a reason or a size that changes is seen."""
 
 from typing import Any
 

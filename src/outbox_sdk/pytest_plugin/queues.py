@@ -5,9 +5,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from outbox_sdk.core.routing import is_fifo
+from outbox_sdk.shell.aws.errors import translate_error
 from outbox_sdk.testing.topics import PublishedMessage
 
 if TYPE_CHECKING:
@@ -39,8 +38,8 @@ async def remove(delete: Callable[..., Awaitable[object]], **name: str) -> None:
     """Delete what was made for a test, unless the test has done so itself."""
     try:
         await delete(**name)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _GONE:
+    except Exception as error:
+        if translate_error(error).code not in _GONE:
             raise
 
 
