@@ -35,7 +35,7 @@ from tests.support.doctor_stacks import (
     with_topic,
 )
 
-__all__ = ["EDGES", "FINDINGS", "write_findings"]
+__all__ = ["CASES", "FINDINGS", "tell"]
 
 FINDINGS = Path(__file__).with_name("doctor-findings.txt")
 
@@ -251,12 +251,17 @@ def _tell(name: str, stack: Stack) -> str:
     return "\n".join(lines)
 
 
-def write_findings() -> str:
-    """Write what is said of every planted fault and of every edge."""
-    planted = [_tell(f"{number} {check}", stack()) for number, (check, _, stack) in enumerate(PLANTS)]
-    edges = [_tell(name, stack()) for name, stack in EDGES.items()]
-    return "\n\n".join([*planted, *edges]) + "\n"
+CASES: dict[str, Callable[[], Stack]] = {
+    **{f"{number} {check}": stack for number, (check, _, stack) in enumerate(PLANTS)},
+    **EDGES,
+}
+"""Every planted fault and every edge."""
+
+
+def tell(name: str) -> str:
+    """Write what is said of one of them."""
+    return _tell(name, CASES[name]())
 
 
 if __name__ == "__main__":
-    FINDINGS.write_text(write_findings())
+    FINDINGS.write_text("\n\n".join(map(tell, CASES)) + "\n")

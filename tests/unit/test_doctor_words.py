@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from outbox_sdk.core.doctor import Stack, diagnose
-from tests.golden.doctor import FINDINGS, write_findings
+from tests.golden.doctor import CASES, FINDINGS, tell
 from tests.support.doctor_stacks import healthy, replace, with_function, with_key, with_mapping, with_table
 
 NEVER_ASKED = {
@@ -21,9 +21,13 @@ NEVER_ASKED = {
 }  # fmt: skip
 
 
-def test_every_finding_reads_as_it_was_read() -> None:
+READ = dict(zip(CASES, FINDINGS.read_text().removesuffix("\n").split("\n\n"), strict=True))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_finding_reads_as_it_was_read(case: str) -> None:
     """A difference is looked at, and written by `python -m tests.golden.doctor`."""
-    assert write_findings().split("\n\n") == FINDINGS.read_text().split("\n\n")
+    assert tell(case) == READ[case]
 
 
 def only(kind: str) -> Any:
