@@ -213,8 +213,8 @@ def batches() -> Iterator[tuple[str, Any]]:
     }
     calls = {"quick": QUICK, "narrow": NARROW, "slow marks": SLOW_MARKS}
     for kind, each in calls.items():
-        for name, topics in lanes.items():
-            yield f"{kind}: {name}", batch_cost(topics, each)
+        for name, by_topic in lanes.items():
+            yield f"{kind}: {name}", batch_cost(by_topic, each)
         for mean in (1.0, 7.0, 42.5, 99.0, 100.0):
             for topics, aggregates in ((1, None), (3, None), (1, 6.0), (2, 40.0), (1, 1.0)):
                 yield (
