@@ -262,7 +262,7 @@ class OrderCreated(msgspec.Struct):
     order_id: Annotated[str, msgspec.Meta(description="Of the order.", examples=["o-1"])]
     address: Address
     paid_by: Card | Cash
-    back_to: Annotated[Address, msgspec.Meta(title="Back to")] | None = None
+    billed_to: Annotated[Address, msgspec.Meta(title="Billed to")]
 
 
 @message("order:gone", topic="orders")
