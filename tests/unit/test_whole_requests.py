@@ -425,7 +425,12 @@ def test_what_was_fetched_is_told_from_what_is_gone_and_what_is_undone() -> None
         gone: Missing(),
         undone: Unreadable("Throttled"),
     }
-    for empty in ({}, {"Responses": None, "UnprocessedKeys": None}, {"Responses": {}, "UnprocessedKeys": {}}):
+    empties: tuple[Any, ...] = (
+        {},
+        {"Responses": None, "UnprocessedKeys": None},
+        {"Responses": {}, "UnprocessedKeys": {}},
+    )
+    for empty in empties:
         assert decode_fetch_response([gone], empty, ORDERED, "outbox") == {gone: Missing()}
     nothing: Any = {"UnprocessedKeys": {"outbox": {}}}
     assert decode_fetch_response([gone], nothing, ORDERED, "outbox") == {gone: Missing()}
@@ -650,7 +655,8 @@ def test_what_a_batch_of_deletes_leaves_undone_is_not_written() -> None:
     done, undone = (msgspec.structs.replace(MARK, key=key) for key in keys("a", "b"))
     answer = {"UnprocessedItems": {"outbox": [{"DeleteRequest": {"Key": undone.key.to_item()}}]}}
     assert decode_delete_response([done, undone], answer, "outbox") == (Marked(), Unwritten("Throttled"))
-    for empty in ({}, {"UnprocessedItems": None}, {"UnprocessedItems": {}}):
+    empties: tuple[Any, ...] = ({}, {"UnprocessedItems": None}, {"UnprocessedItems": {}})
+    for empty in empties:
         assert decode_delete_response([done], empty, "outbox") == (Marked(),)
     elsewhere = {"UnprocessedItems": {"another": [{"DeleteRequest": {"Key": done.key.to_item()}}]}}
     assert decode_delete_response([done], elsewhere, "outbox") == (Marked(),)
