@@ -1,10 +1,12 @@
 """The stacks that a user's tests get behave alike, in memory and on each server."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypedDict
 
+import attrs
 import pytest
 
+from outbox_sdk import Catalog, Outbox, message
 from outbox_sdk.pytest_plugin import OutboxStack
 from outbox_sdk.pytest_plugin.endpoint import Endpoint, open_endpoint
 from outbox_sdk.pytest_plugin.memory import open_memory_stack
@@ -203,3 +205,33 @@ async def test_a_fault_that_did_not_happen_fails_the_test(stack: OutboxStack) ->
 def test_faults_are_counted_from_nought_on() -> None:
     with pytest.raises(ValueError, match="throttle: -1"), open_memory_stack().faults(throttle=-1):
         pass
+
+
+@attrs.define
+class Announced:
+    order_id: str
+
+
+@message("order.refunded", topic="refunds")
+@attrs.define
+class OrderRefunded(Announced):
+    amount: int
+
+
+@message("order.returned", topic="returns")
+class OrderReturned(TypedDict):
+    order_id: str
+
+
+async def test_events_of_any_kind_are_asked_for_by_their_fields() -> None:
+    stack = open_memory_stack(envelope="cloudevents")
+    outbox = Outbox("outbox", catalog=Catalog(OrderRefunded, OrderReturned))
+    async with outbox.transaction(stack.dynamodb) as tx:
+        tx.publish(OrderRefunded("7", 5), aggregate_id="7")
+        tx.publish({"order_id": "8"}, of=OrderReturned, aggregate_id="8")
+    await stack.drain()
+
+    assert stack.assert_published(OrderRefunded, order_id="7", amount=5) == OrderRefunded("7", 5)
+    assert stack.assert_published(OrderReturned, order_id="8") == {"order_id": "8"}
+    with pytest.raises(AssertionError, match=r"no order.returned with order_id='7' was published"):
+        stack.assert_published(OrderReturned, order_id="7")

@@ -1,6 +1,7 @@
 """What a test sees of an outbox: its client, the pump, what was published, and faults to plant."""
 
 import asyncio
+import inspect
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -315,8 +316,9 @@ class OutboxStack:
 def _fields_of(event: object) -> Mapping[str, object]:
     if isinstance(event, Mapping):
         return event
-    names = [*getattr(type(event), "__annotations__", {}), *getattr(event, "__dict__", {})]
-    names += getattr(event, "__struct_fields__", ())
+    names = [*getattr(event, "__dict__", {}), *getattr(event, "__struct_fields__", ())]
+    for base in type(event).__mro__:  # slots of a base are named by its annotations alone
+        names += inspect.get_annotations(base)
     return {name: getattr(event, name) for name in names if hasattr(event, name)}
 
 
