@@ -1,8 +1,6 @@
 """What a test sees of an outbox: its client, the pump, what was published, and faults to plant."""
 
 import asyncio
-import inspect
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
@@ -14,6 +12,16 @@ from outbox_sdk.core.delivery import decode_sqs_record
 from outbox_sdk.core.message_type import find_message_type
 from outbox_sdk.pytest_plugin.faults import FaultPlay, Faults
 from outbox_sdk.pytest_plugin.pump import DrainReport, Pump
+from outbox_sdk.pytest_plugin.telling import (
+    SHOWN,
+    census,
+    fields_of,
+    id_of,
+    listed,
+    never_came,
+    never_received,
+    not_settled,
+)
 from outbox_sdk.shell.context import RelayContext
 from outbox_sdk.testing.topics import PublishedMessage
 
@@ -25,7 +33,6 @@ __all__ = ["Backend", "OutboxStack", "Outstanding"]
 _EventT = TypeVar("_EventT")
 
 _POLL_SECONDS = 0.01
-_SHOWN = 10
 
 
 class Outstanding(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,13 +149,13 @@ class OutboxStack:
             if not lagging or self._pump.unexcused(unavailable):
                 break
             if clock() - silent_since >= self._backend.lag:
-                raise AssertionError(_never_came(lagging, self.table_name))
+                raise AssertionError(never_came([each.message_id for each in lagging], self.table_name))
             await asyncio.sleep(_POLL_SECONDS)
         await self._collect()
         self._outstanding = await self._backend.outstanding()
         report = self._pump.report()
         if unexcused := self._pump.unexcused(unavailable):
-            raise AssertionError(_not_settled(unexcused, self._backend.hint))
+            raise AssertionError(not_settled(unexcused, self._backend.hint))
         return report
 
     async def _collect(self) -> None:
@@ -158,7 +165,7 @@ class OutboxStack:
         while True:
             received = await self._backend.receive()
             self._published += received
-            self._received.update([_id_of(message) for message in received])
+            self._received.update([id_of(message) for message in received])
             missing = [
                 message_id
                 for message_id, topic in self._pump.published.items()
@@ -167,7 +174,7 @@ class OutboxStack:
             if not missing:
                 return
             if clock() - began >= self._backend.lag:
-                raise AssertionError(_never_received(missing))
+                raise AssertionError(never_received(missing))
             await asyncio.sleep(_POLL_SECONDS)
 
     @overload
@@ -202,8 +209,7 @@ class OutboxStack:
         found = self._decoded(message_class)
         for _, event in found:
             if all(
-                name in _fields_of(event) and _fields_of(event)[name] == value
-                for name, value in fields.items()
+                name in fields_of(event) and fields_of(event)[name] == value for name, value in fields.items()
             ):
                 return event
         raise AssertionError(self._not_published(message_class, fields, found))
@@ -212,7 +218,7 @@ class OutboxStack:
         """Fail if anything was published up to the last :meth:`drain`."""
         self._drained()
         if self._published:
-            raise AssertionError(f"published were {_census(self._published)}")
+            raise AssertionError(f"published were {census(self._published)}")
 
     def assert_nothing_outstanding(self) -> None:
         """Fail if a message was not dispatched by the end of the last :meth:`drain`, or was parked."""
@@ -221,9 +227,9 @@ class OutboxStack:
             lines = [
                 f"  {each.message_type or 'a message'} {each.message_id}: "
                 + (f"parked, {each.parked}" if each.parked is not None else "not dispatched")
-                for each in outstanding[:_SHOWN]
+                for each in outstanding[:SHOWN]
             ]
-            raise AssertionError(_listed(f"{len(outstanding)} messages are outstanding", lines, outstanding))
+            raise AssertionError(listed(f"{len(outstanding)} messages are outstanding", lines, outstanding))
 
     def outstanding(self) -> list[Outstanding]:
         """Give what was not dispatched by the end of the last :meth:`drain`, parked messages included."""
@@ -304,56 +310,10 @@ class OutboxStack:
             f"no {known.name if known else message_class.__name__} with {asked or 'any fields'} was published"
         )
         if not found:
-            return f"{problem}; published were {_census(self._published)}"
+            return f"{problem}; published were {census(self._published)}"
         lines = []
-        for message, event in found[:_SHOWN]:
-            held = _fields_of(event)
+        for message, event in found[:SHOWN]:
+            held = fields_of(event)
             shown = ", ".join(f"{name}={held[name]!r}" if name in held else f"no {name}" for name in fields)
             lines.append(f"  {message.message_id}: {shown}")
-        return _listed(problem, lines, found)
-
-
-def _fields_of(event: object) -> Mapping[str, object]:
-    if isinstance(event, Mapping):
-        return event
-    names = [*getattr(event, "__dict__", {}), *getattr(event, "__struct_fields__", ())]
-    for base in type(event).__mro__:  # slots of a base are named by its annotations alone
-        names += inspect.get_annotations(base)
-    return {name: getattr(event, name) for name in names if hasattr(event, name)}
-
-
-def _id_of(message: PublishedMessage) -> str:
-    try:
-        return message.message_id
-    except (msgspec.DecodeError, AttributeError, KeyError):  # the test's own, beside the outbox
-        return ""
-
-
-def _census(messages: Sequence[PublishedMessage]) -> str:
-    kinds = Counter([message.attributes.get("MessageType", message.topic) for message in messages])
-    return ", ".join(f"{count} × {kind}" for kind, count in sorted(kinds.items())) or "no messages at all"
-
-
-def _listed(heading: str, lines: Sequence[str], of: Sequence[object]) -> str:
-    more = [f"  and {len(of) - len(lines)} more"] if len(of) > len(lines) else []
-    return "\n".join([f"{heading}:", *lines, *more])
-
-
-def _not_settled(waiting: Mapping[str, str], hint: str) -> str:
-    lines = [f"  {message_id}: {reason}" for message_id, reason in list(waiting.items())[:_SHOWN]]
-    return _listed("messages do not settle", lines, list(waiting)) + f"\n{hint}"
-
-
-def _never_came(lagging: Sequence[Outstanding], table_name: str) -> str:
-    lines = [f"  {each.message_id}" for each in lagging[:_SHOWN]]
-    heading = f"the stream of {table_name} does not bring these messages, though they are outstanding"
-    return _listed(heading, lines, lagging)
-
-
-def _never_received(missing: Sequence[str]) -> str:
-    lines = [f"  {message_id}" for message_id in missing[:_SHOWN]]
-    heading = (
-        "topics have accepted these messages, and the queues behind them have not got them (a FIFO topic "
-        "drops an id that it has had within five minutes)"
-    )
-    return _listed(heading, lines, missing)
+        return listed(problem, lines, found)
