@@ -1,13 +1,17 @@
 """A fault does what it says, or the test that has planted it fails."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from outbox_sdk.core.lookup import Unreadable
+from outbox_sdk.core.mark import Unwritten
 from outbox_sdk.pytest_plugin import OutboxStack
 from outbox_sdk.pytest_plugin.endpoint import open_endpoint
+from outbox_sdk.pytest_plugin.faults import FaultPlay, Faults
 from outbox_sdk.pytest_plugin.memory import open_memory_stack
-from outbox_sdk.testing import InMemoryTopics
+from outbox_sdk.pytest_plugin.pump import Pump
+from outbox_sdk.testing import InMemoryStack, InMemoryTopics
 from tests.support.plugin_events import OUTBOX, OrderCreated, OrderShipped
 
 
@@ -82,6 +86,8 @@ async def test_beside_a_kill_another_error_is_not_lost(monkeypatch: pytest.Monke
 
     with pytest.raises((ZeroDivisionError, BaseExceptionGroup)), stack.faults(crash_before_publish=1):
         await stack.drain()
+    await stack.drain()  # what was read is not lost with the error
+    stack.assert_nothing_outstanding()
 
 
 async def test_what_comes_after_a_message_that_waits_is_relayed() -> None:
@@ -123,3 +129,26 @@ async def test_a_topic_that_is_unavailable_excuses_no_other() -> None:
 def test_aws_is_refused_however_it_is_written(host: str) -> None:
     with pytest.raises(Exception, match="AWS itself"), open_endpoint(f"https://{host}"):
         pass
+
+
+async def test_what_the_table_is_asked_is_throttled_too() -> None:
+    stack, play = InMemoryStack(), FaultPlay(Faults(throttle=2))
+    entry: Any = OUTBOX.put(OrderCreated("7", 5), aggregate_id="7")
+    stack.write(entry)
+    (key,) = stack.table.items
+    table = play.around(stack.context).table
+
+    assert await table.lookup([key]) == {key: Unreadable("ThrottlingException")}
+    assert await table.park(cast("Any", None), now="") == Unwritten("ThrottlingException")
+    assert not isinstance((await table.lookup([key]))[key], Unreadable)
+
+
+async def test_the_relay_after_a_kill_remembers_nothing() -> None:
+    stack = InMemoryStack()
+    stack.write(OUTBOX.put(OrderCreated("7", 5), aggregate_id="7"))
+    pump = Pump(stack.context)
+    killed = pump._relay  # what it has published before could not be asked for otherwise
+    await pump.bring(stack.read_records(), FaultPlay(Faults(crash_after_publish=1)))
+
+    assert pump._relay.memo is not killed.memo
+    assert pump._relay.done is not killed.done
