@@ -1,4 +1,4 @@
-"""Items and what becomes of them, compared whole: a value, a reason or a size that changes is seen."""
+"""Items as whole values: every attribute there and back, the size of every type, all that a poison tells."""
 
 from typing import Any
 
