@@ -284,6 +284,12 @@ def test_an_identity_is_the_table_and_the_key() -> None:
     assert table_of(read_action(DELETE, 0)) == "orders"
 
 
+def test_a_binary_key_is_taken_in_both_kinds_of_bytes() -> None:
+    for value in (b"x", bytearray(b"x")):
+        entry = {"Delete": {"TableName": "orders", "Key": {"PK": {"B": value}}}}
+        assert read_action(entry, 0).key == ItemKey((("PK", "B", "eA=="),))
+
+
 # The transaction as a whole
 
 

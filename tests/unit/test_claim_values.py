@@ -213,6 +213,17 @@ def test_a_body_that_cannot_be_claimed(changes: dict[str, Any], design: TableDes
     assert str(refused.value) == text
 
 
+def test_a_body_of_more_than_is_held_in_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = ClaimCheck("orders-claims", over_bytes=1)
+    monkeypatch.setattr("outbox_sdk.core.claim.MAX_CLAIM_BYTES", 210)
+    _, claim = claim_body(MESSAGE, check, TableDesign.ordered, table_name="outbox", nonce=NONCE)
+    assert claim is not None
+    monkeypatch.setattr("outbox_sdk.core.claim.MAX_CLAIM_BYTES", 209)
+    with pytest.raises(InvalidMessageError) as refused:
+        claim_body(MESSAGE, check, TableDesign.ordered, table_name="outbox", nonce=NONCE)
+    assert str(refused.value) == "message: message m-1 has a body of 210 of 209 bytes"
+
+
 def test_a_key_of_exactly_1024_bytes_passes() -> None:
     check = ClaimCheck("orders-claims", over_bytes=1)
     least = len(f"claims/outbox/body//{NAME}")
@@ -345,7 +356,8 @@ def test_no_body_goes_before_the_stream_has_forgotten_its_item() -> None:
     body = StoredBody("k", KEY, written=0.0, noted=DAY)
     assert judge_body(body, Missing(), now=2 * DAY, minimum_age=-5 * DAY) == "orphaned"
     assert judge_body(body, Missing(), now=2 * DAY - 1, minimum_age=-5 * DAY) == "waiting"
-    assert (is_young(body, DAY - 1), is_young(body, DAY)) == (True, False)
+    written = StoredBody("k", KEY, written=100.0)
+    assert (is_young(written, DAY + 99), is_young(written, DAY + 100)) == (True, False)
 
 
 def test_bodies_meet_their_notes() -> None:

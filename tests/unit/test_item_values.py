@@ -1,5 +1,6 @@
 """Items as whole values: every attribute there and back, the size of every type, all that a poison tells."""
 
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -80,6 +81,7 @@ def test_every_attribute_is_written_and_read_under_the_names_of_the_design() -> 
         ({"ApproximateDispatchCount": {"N": 7}}, "dispatch_count", 0),
         ({"ApproximateDispatchCount": {"S": "7"}}, "dispatch_count", 0),
         ({"CreatedAt": ["S"]}, "created_at", None),
+        ({"CreatedAt": MappingProxyType({"S": "now"})}, "created_at", "now"),
     ],
 )
 def test_what_an_unusual_attribute_is_read_as(changes: dict[str, Any], field: str, value: object) -> None:
