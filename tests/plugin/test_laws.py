@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from outbox_sdk import Catalog, message
 from outbox_sdk.pytest_plugin import pump
-from outbox_sdk.pytest_plugin.laws import EventLaws, events_of, faults
+from outbox_sdk.pytest_plugin.laws import EventLaws, faults
+from outbox_sdk.pytest_plugin.strategies import events_of
 from outbox_sdk.testing import InMemoryTopics
 from tests.support.plugin_events import CATALOG, OrderCreated
 

@@ -22,7 +22,7 @@ from outbox_sdk.pytest_plugin.stack import OutboxStack
 from outbox_sdk.pytest_plugin.strategies import events_of
 from outbox_sdk.shell.producer import Outbox
 
-__all__ = ["EventLaws", "events_of", "faults"]
+__all__ = ["EventLaws", "faults"]
 
 # One law is run by each class that inherits it, and an event may take as long to make as it takes.
 _law = settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow])
