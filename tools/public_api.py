@@ -50,6 +50,7 @@ PUBLIC_MODULES = (
     "outbox_sdk.provisioning",
     "outbox_sdk.pytest_plugin",
     "outbox_sdk.pytest_plugin.laws",
+    "outbox_sdk.pytest_plugin.strategies",
     "outbox_sdk.shell.task",
     "outbox_sdk.sweeper_handler",
     "outbox_sdk.testing",

@@ -33,6 +33,7 @@ PUBLIC = (
     "outbox_sdk.provisioning",
     "outbox_sdk.pytest_plugin",
     "outbox_sdk.pytest_plugin.laws",
+    "outbox_sdk.pytest_plugin.strategies",
     "outbox_sdk.testing",
     "outbox_sdk.testing.simulation",
 )
