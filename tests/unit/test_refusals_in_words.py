@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from outbox_sdk import Outbox, Selection, TableDesign
+from outbox_sdk.core.attributes import read_attributes
 from outbox_sdk.core.errors import (
     ConfigurationError,
     DeliveryFault,
@@ -359,3 +360,11 @@ def test_a_producer_is_told_what_to_do_and_no_value_is_quoted(changes: dict[str,
     with pytest.raises(InvalidMessageError) as raised:
         Outbox("outbox").put("{}", aggregate_id="a", topic="t", message_id="m", **changes)
     assert str(raised.value) == text
+
+
+@pytest.mark.parametrize("key", ["Type", "DataType", "dataType"])
+def test_a_binary_attribute_has_no_text_whatever_its_custom_type(key: str) -> None:
+    attributes = {"a": {key: "Binary.png", "Value": "eA=="}, "b": {key: "String.Binary", "Value": "x"}}
+    assert read_attributes(attributes) == {"b": "x"}
+    assert read_attributes({1: "x", "c": 2, "d": {"Value": 3}, "e": {"StringValue": "y"}}) == {"e": "y"}
+    assert read_attributes("x") == {}
