@@ -295,7 +295,7 @@ def test_a_variable_is_read_under_the_first_of_its_names_and_not_where_it_is_giv
             "a.b",
             "'a.b' is not the start of a topic name (letters, digits, _ and -)",
         ),
-        ("outbox_sweep_limit", "0", "0 is not between 1 and 1e+06"),
+        ("outbox_sweep_limit", "0", "0 is not between 1 and 1000000"),
         ("outbox_sweep_limit", "1.5", "'1.5' is not a whole number"),
         ("outbox_sweep_after_seconds", "1.", "'1.' is not a number"),
         ("outbox_sweep_after_seconds", "1" * 10, "'1111111111' is not a number"),

@@ -103,7 +103,7 @@ def _number(minimum: float, maximum: float, convert: Callable[[str], _T]) -> Cal
         if re.fullmatch(r"[0-9]{1,9}" if convert is int else r"[0-9]{1,9}(\.[0-9]{1,9})?", text) is None:
             raise ValueError(f"{text!r} is not {kind}")
         if not minimum <= float(text) <= maximum:
-            raise ValueError(f"{text} is not between {minimum:g} and {maximum:g}")
+            raise ValueError(f"{text} is not between {minimum:.15g} and {maximum:.15g}")
         return convert(text)
 
     return parse
