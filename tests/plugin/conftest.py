@@ -5,8 +5,6 @@ import pytest
 from outbox_sdk import Catalog
 from tests.support.plugin_events import CATALOG, Event
 
-pytest_plugins = ["pytester"]
-
 
 @pytest.fixture(scope="session")
 def outbox_catalog() -> Catalog[Event]:

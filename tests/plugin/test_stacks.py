@@ -16,7 +16,7 @@ from tests.support.plugin_events import CATALOG, OUTBOX, OrderCreated, OrderShip
 TOPICS = [CATALOG.type_of(each).topic for each in CATALOG]
 
 
-@pytest.fixture(params=["memory", "embedded", "moto"])
+@pytest.fixture(params=["memory", "embedded", pytest.param("moto", marks=pytest.mark.once)])
 async def stack(request: pytest.FixtureRequest) -> AsyncIterator[OutboxStack]:
     if request.param == "memory":
         yield open_memory_stack(topics=TOPICS)
