@@ -139,8 +139,8 @@ def test(session: nox.Session) -> None:
     """Run the tests and the docstring examples; arguments after `--` go to pytest."""
     install(session, "test")
     # A process a core: much of the time goes into waiting for local servers, of which each has its own.
-    # What is long and the same everywhere runs on the oldest interpreter only, and what talks to a whole stack
-    # as well: the functions themselves run on their own interpreter there.
+    # What is long and the same everywhere runs on the oldest interpreter only, and so does what talks to a
+    # whole stack: the functions themselves run on their own interpreter there.
     chosen = [] if session.python == INTERPRETERS[0] else ["-m", "not once and not integration"]
     session.run("pytest", "--numprocesses=auto", *chosen, *session.posargs)
 

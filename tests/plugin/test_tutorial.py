@@ -12,6 +12,12 @@ FILES = {
     "3. What the tests need to know": "conftest.py",
     "8. Laws for all your events": "test_laws.py",
 }
+FEWER = """
+from hypothesis import settings
+
+settings.register_profile("fewer", max_examples=10)
+settings.load_profile("fewer")
+"""
 
 
 @pytest.mark.parametrize("kind", ["memory", pytest.param("embedded", marks=pytest.mark.once)])
@@ -38,6 +44,8 @@ def follow(pytester: pytest.Pytester) -> None:
             written[name] = written.get(name, "") + block.text + "\n\n"
         elif block.language == "ini":
             written["pytest.ini"] = block.text
+    # Hypothesis' hundred examples take what the other tests take together.
+    written["conftest.py"] += FEWER
     for name, text in written.items():
         (pytester.path / name).write_text(text)
 
