@@ -138,11 +138,15 @@ def example(session: nox.Session) -> None:
 def test(session: nox.Session) -> None:
     """Run the tests and the docstring examples; arguments after `--` go to pytest."""
     install(session, "test")
-    # A process a core: much of the time goes into waiting for local servers, of which each has its own.
+    # A process more than cores: much of the time goes into waiting for local servers, of which each has its own.
+    processes = f"--numprocesses={(os.cpu_count() or 1) + 1}"
     # What is long and the same everywhere runs on the oldest interpreter only, and so does what talks to a
     # whole stack: the functions themselves run on their own interpreter there.
     chosen = [] if session.python == INTERPRETERS[0] else ["-m", "not once and not integration"]
-    session.run("pytest", "--numprocesses=auto", *chosen, *session.posargs)
+    # Between the oldest and the newest, what the language could break: the code by itself.
+    if session.python not in (INTERPRETERS[0], INTERPRETERS[-1]) and not session.posargs:
+        chosen += ["tests/unit", "tests/plugin", "src"]
+    session.run("pytest", processes, *chosen, *session.posargs)
 
 
 @nox.session

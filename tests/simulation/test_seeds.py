@@ -25,7 +25,8 @@ def test_seeds_break_no_invariant(fault_class: str) -> None:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("name", MUTANTS)
+# `nox -s simulate` plays all of them.
+@pytest.mark.parametrize("name", list(MUTANTS)[::3])
 def test_each_mutant_is_found(name: str) -> None:
     """A simulator that misses a mistake that is there proves nothing about those that are not."""
     for seed in range(MUTANT_SEEDS):
