@@ -138,7 +138,7 @@ def example(session: nox.Session) -> None:
 def test(session: nox.Session) -> None:
     """Run the tests and the docstring examples; arguments after `--` go to pytest."""
     install(session, "test")
-    # A process more than cores: much of the time goes into waiting for local servers, each process has its own.
+    # A process more than cores: much of the time goes into waiting for servers, of which each has its own.
     processes = f"--numprocesses={(os.cpu_count() or 1) + 1}"
     # What is long and the same everywhere runs on the oldest interpreter only, and so does what talks to a
     # whole stack: the functions themselves run on their own interpreter there.
