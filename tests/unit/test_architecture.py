@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once  # of the source, which is the same everywhere
+
 ROOT = Path(__file__).parents[2]
 
 

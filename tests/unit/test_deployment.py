@@ -90,6 +90,7 @@ def test_what_else_a_function_is_given_is_not_shown() -> None:
     assert "secret" not in repr(call)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

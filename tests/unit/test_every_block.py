@@ -27,6 +27,8 @@ from tests.support.page_use import USES
 from tests.support.shown_commands import check_shell
 from tests.support.shown_terraform import check_terraform
 
+pytestmark = pytest.mark.once  # of the source, which is the same everywhere
+
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),

@@ -14,6 +14,8 @@ from outbox_sdk.core.operations import ROLES
 from outbox_sdk.core.permissions import Grants, policy_document, trust_policy
 from outbox_sdk.core.place import Place
 
+pytestmark = pytest.mark.once  # of the source, which is the same everywhere
+
 PLACE = Place(region=Region("eu-west-1"), account_id=AccountId("123456789012"))
 GRANTS = (
     Grants(function_name="relay"),

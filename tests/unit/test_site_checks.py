@@ -10,6 +10,8 @@ from docs.site.check import check_site, find_loads, main
 from docs.site.navigation import FRONT, add_contents
 from docs.site.svg import Picture
 
+pytestmark = pytest.mark.once  # of the source, which is the same everywhere
+
 WITHOUT_SPHINX = ("api", "check", "diagrams", "navigation", "options", "sources", "svg")
 
 
