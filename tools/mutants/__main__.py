@@ -70,7 +70,7 @@ def _run(mutants: Sequence[str], results: Path, *, processes: int) -> int:
     # By the text of the core: which test reaches which function changes with it.
     kept = WORK / f"reached-{text_of_core()}.json"
     plugins = [MutantLoop(mutants, results, kept=kept, processes=processes)]
-    options = ["-q", "--rootdir=.", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
+    options = ["-q", "--rootdir=.", "-p", "no:cacheprovider", "-p", "no:xdist"]
     marks = ["-m", "not once and not integration"]
     return int(pytest.main([*options, *marks, *ignored, *_TESTS], plugins=plugins))
 

@@ -208,9 +208,8 @@ class OutboxStack:
         self._drained()
         found = self._decoded(message_class)
         for _, event in found:
-            if all(
-                name in fields_of(event) and fields_of(event)[name] == value for name, value in fields.items()
-            ):
+            held = fields_of(event)
+            if all(name in held and held[name] == value for name, value in fields.items()):
                 return event
         raise AssertionError(self._not_published(message_class, fields, found))
 
